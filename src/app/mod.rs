@@ -1,0 +1,1 @@
+//! The whole: configuration to running server. The only module that knows all others.

@@ -1,0 +1,55 @@
+//! What happened to one object.
+
+use std::sync::Arc;
+
+use super::{EndpointSlice, Namespace, Pod, Service};
+
+/// A kind of object that is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Resource {
+    Namespaces,
+    Services,
+    EndpointSlices,
+    Pods,
+}
+
+impl Resource {
+    /// The plural that the API uses in paths.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Resource::Namespaces => "namespaces",
+            Resource::Services => "services",
+            Resource::EndpointSlices => "endpointslices",
+            Resource::Pods => "pods",
+        }
+    }
+}
+
+/// Namespace and name of an object; the namespace of a Namespace is empty.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// The namespace.
+    pub namespace: Arc<str>,
+    /// The name.
+    pub name: Arc<str>,
+}
+
+/// A change of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A Namespace is there, or is different.
+    Namespace(Namespace),
+    /// A Service is there, or is different.
+    Service(Service),
+    /// An EndpointSlice is there, or is different.
+    EndpointSlice(EndpointSlice),
+    /// A Pod is there, or is different.
+    Pod(Pod),
+    /// An object is gone.
+    Removed(Resource, ObjectKey),
+    /// A list begins: objects of this resource that are not named until its end are gone.
+    ListStarted(Resource),
+    /// A list ended: what it did not name is gone, and the resource is in sync.
+    ListEnded(Resource),
+}

@@ -1,0 +1,17 @@
+//! `fallthrough [ZONE...]`, an option of several directives.
+
+use crate::dns::Name;
+
+/// For which names a name error is passed on to the next plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fallthrough {
+    /// None: no name. Some: names below these zones; the root zone means every name.
+    pub zones: Option<Vec<Name>>,
+}
+
+impl Fallthrough {
+    /// Whether a name error for this name is passed on.
+    pub fn covers(&self, name: &Name) -> bool {
+        self.zones.as_ref().is_some_and(|zones| zones.iter().any(|zone| zone.zone_of(name)))
+    }
+}

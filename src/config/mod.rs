@@ -1,0 +1,11 @@
+//! What an operator can say: one typed configuration, read from a Corefile.
+//!
+//! Values here are right by construction: a zone is a name, a prefix is a prefix, a duration is within its bounds.
+//! Reading files (the Corefile, its imports, resolv.conf) happens in [`corefile::load`] only; nothing here opens a
+//! socket or reads a clock.
+
+pub mod corefile;
+pub mod directive;
+mod server;
+
+pub use server::{Config, Scheme, ServerBlock, ServerKey};

@@ -1,0 +1,16 @@
+//! DNS messages, names and records as values.
+//!
+//! This is the only place that names `hickory-proto`; everything else uses the words exported here. It never does
+//! input or output, and never reads a clock.
+
+mod answer;
+mod name;
+mod query;
+mod wire;
+
+pub use answer::{Answer, ExtendedError};
+pub use hickory_proto::op::{OpCode, ResponseCode};
+pub use hickory_proto::rr::{DNSClass as Class, Name, RData, Record, RecordType, rdata};
+pub use name::{InvalidName, address_of_reverse_name, parse_name, reverse_name, reverse_zones};
+pub use query::{Edns, Query, Transport};
+pub use wire::{Malformed, Request, UpstreamMessage, encode, parse_request, parse_upstream};

@@ -1,0 +1,1 @@
+//! Packets in, packets out: our own sockets, and the limits around them.

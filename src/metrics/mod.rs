@@ -1,0 +1,1 @@
+//! Every metric name and label, spelled once. The names are CoreDNS's.

@@ -1,0 +1,5 @@
+//! IPv4 addresses inside IPv6 addresses (RFC 6052), and which of them may be made (RFC 6147, RFC 8215).
+
+mod prefix;
+
+pub use prefix::{InvalidPrefix, Prefix};

@@ -1,0 +1,25 @@
+//! What a server block does with a query. A file is named as its Corefile directive.
+//!
+//! [`Pipeline`] holds the plugins of one block and one function with the order in which they act, which is that of
+//! CoreDNS 1.14.7 whatever the order of the lines. [`Router`] finds the block of a name; plugins that need another
+//! name (aliases, DNS64) ask it, too.
+
+mod pipeline;
+mod router;
+
+pub mod cache;
+pub mod chaos;
+pub mod dns64;
+pub mod errors;
+pub mod forward;
+pub mod hosts;
+pub mod kubernetes;
+pub mod loadbalance;
+pub mod log;
+pub mod loop_detection;
+pub mod prometheus;
+pub mod template;
+pub mod whoami;
+
+pub use pipeline::Pipeline;
+pub use router::{Router, Zone};

@@ -1,0 +1,127 @@
+//! The plugins of a server block, in the order in which they act.
+
+use std::time::{Duration, Instant};
+
+use super::Router;
+use super::cache::Cache;
+use super::chaos::Chaos;
+use super::dns64::Dns64;
+use super::errors::Errors;
+use super::forward::Forward;
+use super::hosts::Hosts;
+use super::kubernetes::Kubernetes;
+use super::loadbalance::LoadBalance;
+use super::log::Log;
+use super::loop_detection::LoopDetection;
+use super::prometheus::Prometheus;
+use super::template::Template;
+use super::whoami::Whoami;
+use crate::dns::{Answer, Class, Edns, Query};
+
+/// The plugins of one server block. Made once by assembly; only caches, upstream health and counters change inside.
+#[derive(Debug, Default)]
+#[allow(missing_docs, reason = "each field is the plugin of its name")]
+pub struct Pipeline {
+    pub bufsize: Option<u16>,
+    pub prometheus: Option<Prometheus>,
+    pub errors: Option<Errors>,
+    pub log: Option<Log>,
+    pub dns64: Option<Dns64>,
+    pub chaos: Option<Chaos>,
+    pub loadbalance: Option<LoadBalance>,
+    pub cache: Option<Cache>,
+    pub template: Vec<Template>,
+    pub hosts: Option<Hosts>,
+    pub kubernetes: Option<Kubernetes>,
+    pub loop_detection: Option<LoopDetection>,
+    pub forward: Vec<Forward>,
+    pub whoami: Option<Whoami>,
+}
+
+impl Pipeline {
+    /// The query as this block takes it: `bufsize` lowers what the client said of its size.
+    pub fn admit(&self, mut query: Query) -> Query {
+        if let (Some(bufsize), Some(Edns { udp_size, .. })) = (self.bufsize, query.edns.as_mut()) {
+            *udp_size = bufsize.min(*udp_size);
+        }
+        query
+    }
+
+    /// Answers a query. The functions of this file are the order of the plugins, outermost first.
+    pub async fn answer(&self, query: &Query, router: &Router) -> Answer {
+        if query.class != Class::IN {
+            return self.answer_other_class(query);
+        }
+        match &self.dns64 {
+            Some(dns64) if dns64.applies_to(query) => dns64.answer(query, self, router).await,
+            _ => self.answer_as_asked(query, router).await,
+        }
+    }
+
+    /// Questions of class CH and the like: `chaos`, or nobody. They are never forwarded.
+    fn answer_other_class(&self, query: &Query) -> Answer {
+        if let Some(answer) = self.chaos.as_ref().and_then(|chaos| chaos.lookup(query)) {
+            return answer;
+        }
+        let is_local = self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serves(&query.name));
+        let is_forwarded = !is_local && self.forward.iter().any(|forward| forward.covers(&query.name));
+        Answer::refused().with_recursion_available(is_forwarded)
+    }
+
+    /// What is behind DNS64: the answer without any synthesis.
+    pub async fn answer_as_asked(&self, query: &Query, router: &Router) -> Answer {
+        let mut answer = self.answer_from_cache(query, router).await;
+        if let Some(loadbalance) = &self.loadbalance {
+            loadbalance.arrange(&mut answer);
+        }
+        answer
+    }
+
+    async fn answer_from_cache(&self, query: &Query, router: &Router) -> Answer {
+        let Some(cache) = &self.cache else {
+            return self.answer_afresh(query, router).await;
+        };
+        if let Some(answer) = cache.get(query, Instant::now()) {
+            return answer;
+        }
+        let answer = self.answer_afresh(query, router).await;
+        cache.put(query, answer, Instant::now())
+    }
+
+    async fn answer_afresh(&self, query: &Query, router: &Router) -> Answer {
+        if let Some(answer) = self.template.iter().find_map(|template| template.lookup(query)) {
+            return answer;
+        }
+        if let Some(answer) = self.hosts.as_ref().and_then(|hosts| hosts.lookup(query)) {
+            return answer;
+        }
+        if let Some(kubernetes) = &self.kubernetes
+            && let Some(answer) = kubernetes.lookup(query, router).await
+        {
+            return answer;
+        }
+        if let Some(answer) = self.loop_detection.as_ref().and_then(|detection| detection.lookup(query)) {
+            return answer;
+        }
+        if let Some(forward) = self.forward.iter().find(|forward| forward.covers(&query.name)) {
+            return forward.answer(query).await;
+        }
+        match &self.whoami {
+            Some(whoami) => whoami.answer(query),
+            None => Answer::serv_fail("no next plugin found"),
+        }
+    }
+
+    /// Tells those who watch what was answered: metrics, the error log, the query log.
+    pub fn observe(&self, query: &Query, answer: &Answer, size_bytes: usize, took: Duration) {
+        if let Some(prometheus) = &self.prometheus {
+            prometheus.observe(query, answer, size_bytes, took);
+        }
+        if let Some(errors) = &self.errors {
+            errors.observe(query, answer);
+        }
+        if let Some(log) = &self.log {
+            log.observe(query, answer, size_bytes, took);
+        }
+    }
+}

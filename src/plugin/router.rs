@@ -1,0 +1,67 @@
+//! Which server block answers a name.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::Pipeline;
+use crate::dns::{Answer, Name, Query, RecordType};
+
+/// The zones of one listener.
+#[derive(Debug, Default)]
+pub struct Router {
+    /// Zones with most labels first.
+    zones: Vec<Zone>,
+}
+
+/// A zone and the server block that serves it.
+#[derive(Clone, Debug)]
+pub struct Zone {
+    /// The apex, in lower case.
+    pub apex: Name,
+    /// What is done with its queries.
+    pub pipeline: Arc<Pipeline>,
+}
+
+impl Router {
+    /// A router over the zones of a listener.
+    pub fn new(mut zones: Vec<Zone>) -> Self {
+        zones.sort_by_key(|zone| std::cmp::Reverse(zone.apex.num_labels()));
+        Self { zones }
+    }
+
+    /// The zone with most labels that the name is in. DS belongs to the parent's side of a cut (RFC 4035 section 3.1.4.1).
+    pub fn route(&self, name: &Name, record_type: RecordType) -> Option<&Zone> {
+        let mut served = self.zones.iter().filter(|zone| zone.apex.zone_of(name));
+        let longest = served.next()?;
+        if record_type == RecordType::DS && longest.apex == *name {
+            return served.next().or(Some(longest));
+        }
+        Some(longest)
+    }
+
+    /// Answers a query through the block of its name, REFUSED where there is none.
+    pub async fn answer(&self, query: &Query) -> Answer {
+        match self.route(&query.name, query.record_type) {
+            Some(zone) => zone.pipeline.answer(query, self).await,
+            None => Answer::refused(),
+        }
+    }
+
+    /// Asks another name or type on behalf of a query: the target of an alias, the A side of DNS64. It goes through the
+    /// block of its own name, with the client's address, size and DO; SERVFAIL if there were too many in a row.
+    pub fn follow_up<'a>(
+        &'a self,
+        query: &Query,
+        name: Name,
+        record_type: RecordType,
+    ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
+        let follow_up = query.follow_up(name, record_type);
+        Box::pin(async move {
+            match follow_up {
+                Some(query) => self.answer(&query).await,
+                None => Answer::serv_fail("too many aliases in a row"),
+            }
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! Asking other servers: what is sent, over what, and what of the answer is believed.
+//!
+//! [`Exchange`] is the seam: the network stands behind it, or a script in tests.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// One attempt at asking one server.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The server.
+    pub server: SocketAddr,
+    /// Over what.
+    pub channel: Channel,
+    /// The name in the server's certificate, for [`Channel::Tls`].
+    pub tls_server_name: Option<String>,
+    /// The question as a complete message; the id is ours to choose.
+    pub message: Vec<u8>,
+    /// How long to wait for the answer.
+    pub timeout: Duration,
+}
+
+/// Over what a server is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Channel {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+/// Why a server gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// It did not answer in time.
+    #[error("no answer from {server} within {timeout:?}")]
+    Timeout {
+        /// The server.
+        server: SocketAddr,
+        /// The time.
+        timeout: Duration,
+    },
+    /// It could not be reached, or went away.
+    #[error("cannot reach {server}")]
+    Connect {
+        /// The server.
+        server: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// A pending exchange.
+pub type Exchanging<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, UpstreamError>> + Send + 'a>>;
+
+/// Sends a message to a server and returns the octets of the answer that belongs to it: same id, same question.
+pub trait Exchange: Send + Sync + std::fmt::Debug {
+    /// Makes one attempt.
+    fn exchange(&self, attempt: Attempt) -> Exchanging<'_>;
+}
