@@ -1,1 +1,412 @@
-//! Every metric name and label, spelled once. The names are CoreDNS's.
+//! Every metric name and label, spelled once.
+//!
+//! The names, labels and buckets are CoreDNS's, so that dashboards and alerts go on working; names that CoreDNS has
+//! dropped but alerts still use are there beside the new ones, and our own begin with `landfall_`.
+
+use prometheus::{
+    Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder, core::Collector, exponential_buckets,
+};
+
+/// All metric families of the process.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "each field is the family of its name; help texts are where it is made")]
+pub struct Metrics {
+    registry: Registry,
+
+    pub build_info: IntGaugeVec,
+    pub panics: IntCounter,
+    pub plugin_enabled: IntGaugeVec,
+
+    pub dns_requests: IntCounterVec,
+    pub dns_request_duration_seconds: HistogramVec,
+    pub dns_request_size_bytes: HistogramVec,
+    pub dns_response_size_bytes: HistogramVec,
+    pub dns_do_requests: IntCounterVec,
+    pub dns_responses: IntCounterVec,
+
+    pub cache_entries: IntGaugeVec,
+    pub cache_hits: IntCounterVec,
+    pub cache_evictions: IntCounterVec,
+    pub cache_requests: IntCounterVec,
+    pub cache_misses: IntCounterVec,
+    pub cache_prefetch: IntCounterVec,
+    pub cache_drops: IntCounterVec,
+    pub cache_served_stale: IntCounterVec,
+
+    pub forward_healthcheck_broken: IntCounter,
+    pub forward_max_concurrent_rejects: IntCounter,
+    pub forward_requests: IntCounterVec,
+    pub forward_responses: IntCounterVec,
+    pub forward_request_duration_seconds: HistogramVec,
+    pub forward_healthcheck_failures: IntCounterVec,
+    pub proxy_request_duration_seconds: HistogramVec,
+    pub proxy_healthcheck_failures: IntCounterVec,
+    pub proxy_conn_cache_hits: IntCounterVec,
+    pub proxy_conn_cache_misses: IntCounterVec,
+
+    pub kubernetes_dns_programming_duration_seconds: HistogramVec,
+    pub kubernetes_rest_client_requests: IntCounterVec,
+    pub kubernetes_rest_client_request_duration_seconds: HistogramVec,
+
+    pub health_request_duration_seconds: Histogram,
+    pub health_request_failures: IntCounter,
+    pub hosts_entries: GaugeVec,
+    pub hosts_reload_timestamp_seconds: GaugeVec,
+    pub reload_failed: IntCounter,
+    pub reload_version_info: IntGaugeVec,
+    pub template_matches: IntCounterVec,
+    pub dns64_requests_translated: IntCounterVec,
+
+    pub landfall_queries_refused: IntCounterVec,
+    pub landfall_tcp_connections: IntGauge,
+    pub landfall_queries_in_flight: IntGauge,
+    pub landfall_watch_lists: IntCounterVec,
+    pub landfall_watch_failures: IntCounterVec,
+    pub landfall_watch_last_event_timestamp_seconds: GaugeVec,
+    pub landfall_watch_objects: IntGaugeVec,
+    pub landfall_watch_decode_errors: IntCounterVec,
+    pub landfall_upstream_mismatches: IntCounterVec,
+}
+
+/// The labels that most server metrics share.
+const SERVER: [&str; 3] = ["server", "zone", "view"];
+
+impl Metrics {
+    /// Makes and registers all families, with the process's own (`process_*`).
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        #[cfg(target_os = "linux")]
+        must(registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self())));
+        let r = &registry;
+        let seconds = || buckets(0.00025, 2.0, 16);
+        let sizes = || [0., 100., 200., 300., 400., 511., 1023., 2047., 4095., 8291., 16e3, 32e3, 48e3, 64e3].to_vec();
+        Self {
+            build_info: gauges(
+                r,
+                "coredns_build_info",
+                "Version of the server.",
+                &["version", "revision", "goversion"],
+            ),
+            panics: counter(r, "coredns_panics_total", "Queries that ended in a panic."),
+            plugin_enabled: gauges(r, "coredns_plugin_enabled", "Plugins in use.", &["server", "zone", "view", "name"]),
+
+            dns_requests: counters(
+                r,
+                "coredns_dns_requests_total",
+                "Queries.",
+                &["server", "zone", "view", "proto", "family", "type"],
+            ),
+            dns_request_duration_seconds: histograms(
+                r,
+                "coredns_dns_request_duration_seconds",
+                "Time to answer.",
+                &SERVER,
+                seconds(),
+            ),
+            dns_request_size_bytes: histograms(
+                r,
+                "coredns_dns_request_size_bytes",
+                "Size of queries.",
+                &["server", "zone", "view", "proto"],
+                sizes(),
+            ),
+            dns_response_size_bytes: histograms(
+                r,
+                "coredns_dns_response_size_bytes",
+                "Size of answers.",
+                &["server", "zone", "view", "proto"],
+                sizes(),
+            ),
+            dns_do_requests: counters(r, "coredns_dns_do_requests_total", "Queries with DO.", &SERVER),
+            dns_responses: counters(
+                r,
+                "coredns_dns_responses_total",
+                "Answers.",
+                &["server", "zone", "view", "rcode", "plugin"],
+            ),
+
+            cache_entries: gauges(
+                r,
+                "coredns_cache_entries",
+                "Answers in the cache.",
+                &["server", "type", "zones", "view"],
+            ),
+            cache_hits: counters(
+                r,
+                "coredns_cache_hits_total",
+                "Answers from the cache.",
+                &["server", "type", "zones", "view"],
+            ),
+            cache_evictions: counters(
+                r,
+                "coredns_cache_evictions_total",
+                "Answers that made room for others.",
+                &["server", "type", "zones", "view"],
+            ),
+            cache_requests: counters(
+                r,
+                "coredns_cache_requests_total",
+                "Questions to the cache.",
+                &["server", "zones", "view"],
+            ),
+            cache_misses: counters(
+                r,
+                "coredns_cache_misses_total",
+                "Questions that the cache could not answer.",
+                &["server", "zones", "view"],
+            ),
+            cache_prefetch: counters(
+                r,
+                "coredns_cache_prefetch_total",
+                "Answers refreshed early.",
+                &["server", "zones", "view"],
+            ),
+            cache_drops: counters(
+                r,
+                "coredns_cache_drops_total",
+                "Answers that do not fit their question.",
+                &["server", "zones", "view"],
+            ),
+            cache_served_stale: counters(
+                r,
+                "coredns_cache_served_stale_total",
+                "Expired answers served.",
+                &["server", "zones", "view"],
+            ),
+
+            forward_healthcheck_broken: counter(
+                r,
+                "coredns_forward_healthcheck_broken_total",
+                "Queries while every upstream was down.",
+            ),
+            forward_max_concurrent_rejects: counter(
+                r,
+                "coredns_forward_max_concurrent_rejects_total",
+                "Queries over max_concurrent.",
+            ),
+            forward_requests: counters(r, "coredns_forward_requests_total", "Queries to upstreams.", &["to"]),
+            forward_responses: counters(
+                r,
+                "coredns_forward_responses_total",
+                "Answers of upstreams.",
+                &["to", "rcode"],
+            ),
+            forward_request_duration_seconds: histograms(
+                r,
+                "coredns_forward_request_duration_seconds",
+                "Time of upstreams.",
+                &["to", "rcode"],
+                seconds(),
+            ),
+            forward_healthcheck_failures: counters(
+                r,
+                "coredns_forward_healthcheck_failures_total",
+                "Failed probes.",
+                &["to"],
+            ),
+            proxy_request_duration_seconds: histograms(
+                r,
+                "coredns_proxy_request_duration_seconds",
+                "Time of upstreams.",
+                &["proxy_name", "to", "rcode"],
+                seconds(),
+            ),
+            proxy_healthcheck_failures: counters(
+                r,
+                "coredns_proxy_healthcheck_failures_total",
+                "Failed probes.",
+                &["proxy_name", "to"],
+            ),
+            proxy_conn_cache_hits: counters(
+                r,
+                "coredns_proxy_conn_cache_hits_total",
+                "Connections used again.",
+                &["proxy_name", "to", "proto"],
+            ),
+            proxy_conn_cache_misses: counters(
+                r,
+                "coredns_proxy_conn_cache_misses_total",
+                "Connections made.",
+                &["proxy_name", "to", "proto"],
+            ),
+
+            kubernetes_dns_programming_duration_seconds: histograms(
+                r,
+                "coredns_kubernetes_dns_programming_duration_seconds",
+                "From the change of an endpoint to its answer.",
+                &["service_kind"],
+                buckets(0.001, 2.0, 20),
+            ),
+            kubernetes_rest_client_requests: counters(
+                r,
+                "coredns_kubernetes_rest_client_requests_total",
+                "Requests to the API server.",
+                &["code", "method", "host"],
+            ),
+            kubernetes_rest_client_request_duration_seconds: histograms(
+                r,
+                "coredns_kubernetes_rest_client_request_duration_seconds",
+                "Time of the API server.",
+                &["verb", "host"],
+                prometheus::DEFAULT_BUCKETS.to_vec(),
+            ),
+
+            health_request_duration_seconds: {
+                let opts = HistogramOpts::new(
+                    "coredns_health_request_duration_seconds",
+                    "Time of the server's own requests to /health.",
+                );
+                register(r, histogram(opts.buckets(buckets(0.00025, 10.0, 5))))
+            },
+            health_request_failures: counter(
+                r,
+                "coredns_health_request_failures_total",
+                "Failed own requests to /health.",
+            ),
+            hosts_entries: register(
+                r,
+                must(GaugeVec::new(
+                    Opts::new("coredns_hosts_entries", "Names and addresses of hosts files."),
+                    &["hostsfile"],
+                )),
+            ),
+            hosts_reload_timestamp_seconds: register(
+                r,
+                must(GaugeVec::new(
+                    Opts::new("coredns_hosts_reload_timestamp_seconds", "When a hosts file was read."),
+                    &[],
+                )),
+            ),
+            reload_failed: counter(r, "coredns_reload_failed_total", "Reloads that failed."),
+            reload_version_info: gauges(
+                r,
+                "coredns_reload_version_info",
+                "Hash of the running configuration.",
+                &["hash", "value"],
+            ),
+            template_matches: counters(
+                r,
+                "coredns_template_matches_total",
+                "Queries that a template matched.",
+                &["server", "zone", "view", "class", "type"],
+            ),
+            dns64_requests_translated: counters(
+                r,
+                "coredns_dns64_requests_translated_total",
+                "Queries answered with synthesized addresses.",
+                &["server"],
+            ),
+
+            landfall_queries_refused: counters(
+                r,
+                "landfall_queries_refused_total",
+                "Queries and connections over a bound.",
+                &["bound"],
+            ),
+            landfall_tcp_connections: register(
+                r,
+                must(IntGauge::new("landfall_tcp_connections", "Open TCP connections.")),
+            ),
+            landfall_queries_in_flight: register(
+                r,
+                must(IntGauge::new("landfall_queries_in_flight", "Queries that wait for something.")),
+            ),
+            landfall_watch_lists: counters(
+                r,
+                "landfall_watch_lists_total",
+                "Lists of a resource begun.",
+                &["resource", "reason"],
+            ),
+            landfall_watch_failures: counters(
+                r,
+                "landfall_watch_failures_total",
+                "Lists and watches that failed.",
+                &["resource", "reason"],
+            ),
+            landfall_watch_last_event_timestamp_seconds: register(
+                r,
+                must(GaugeVec::new(
+                    Opts::new("landfall_watch_last_event_timestamp_seconds", "When the API server last said anything."),
+                    &["resource"],
+                )),
+            ),
+            landfall_watch_objects: gauges(r, "landfall_watch_objects", "Objects known.", &["resource"]),
+            landfall_watch_decode_errors: counters(
+                r,
+                "landfall_watch_decode_errors_total",
+                "Objects that could not be read.",
+                &["resource"],
+            ),
+            landfall_upstream_mismatches: counters(
+                r,
+                "landfall_upstream_mismatches_total",
+                "Messages from upstreams that answer no question.",
+                &["to"],
+            ),
+            registry,
+        }
+    }
+
+    /// All families in Prometheus's text format.
+    pub fn render(&self) -> String {
+        let mut text = Vec::new();
+        // Writing to memory fails only for families without samples, which are left out.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    register(registry, must(IntCounter::new(name, help)))
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    register(registry, must(IntCounterVec::new(Opts::new(name, help), labels)))
+}
+
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    register(registry, must(IntGaugeVec::new(Opts::new(name, help), labels)))
+}
+
+fn histograms(registry: &Registry, name: &str, help: &str, labels: &[&str], buckets: Vec<f64>) -> HistogramVec {
+    register(registry, must(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), labels)))
+}
+
+fn histogram(opts: HistogramOpts) -> Histogram {
+    must(Histogram::with_opts(opts))
+}
+
+fn buckets(start: f64, factor: f64, count: usize) -> Vec<f64> {
+    must(exponential_buckets(start, factor, count))
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> C {
+    must(registry.register(Box::new(collector.clone())));
+    collector
+}
+
+#[expect(clippy::expect_used, reason = "names, labels and buckets are constants of this file; a test makes them all")]
+fn must<T>(made: prometheus::Result<T>) -> T {
+    made.expect("metric families are well-formed and have different names")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_families_can_be_made_and_rendered() {
+        let metrics = Metrics::new();
+        metrics.dns_requests.with_label_values(&["dns://:53", ".", "", "udp", "1", "A"]).inc();
+        assert!(
+            metrics.render().contains("coredns_dns_requests_total{family=\"1\",proto=\"udp\",server=\"dns://:53\"")
+        );
+    }
+}
