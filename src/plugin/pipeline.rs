@@ -13,7 +13,6 @@ use super::kubernetes::Kubernetes;
 use super::loadbalance::LoadBalance;
 use super::log::Log;
 use super::loop_detection::LoopDetection;
-use super::prometheus::Prometheus;
 use super::template::Template;
 use super::whoami::Whoami;
 use crate::dns::{Answer, Class, Edns, Query};
@@ -23,7 +22,6 @@ use crate::dns::{Answer, Class, Edns, Query};
 #[allow(missing_docs, reason = "each field is the plugin of its name")]
 pub struct Pipeline {
     pub bufsize: Option<u16>,
-    pub prometheus: Option<Prometheus>,
     pub errors: Option<Errors>,
     pub log: Option<Log>,
     pub dns64: Option<Dns64>,
@@ -112,11 +110,8 @@ impl Pipeline {
         }
     }
 
-    /// Tells those who watch what was answered: metrics, the error log, the query log.
+    /// Tells those who watch what was answered: the error log, the query log.
     pub fn observe(&self, query: &Query, answer: &Answer, size_bytes: usize, took: Duration) {
-        if let Some(prometheus) = &self.prometheus {
-            prometheus.observe(query, answer, size_bytes, took);
-        }
         if let Some(errors) = &self.errors {
             errors.observe(query, answer);
         }

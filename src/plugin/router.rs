@@ -3,8 +3,10 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Pipeline;
+use super::prometheus::Prometheus;
 use crate::dns::{Answer, Name, Query, RecordType};
 
 /// The zones of one listener.
@@ -12,6 +14,8 @@ use crate::dns::{Answer, Name, Query, RecordType};
 pub struct Router {
     /// Zones with most labels first.
     zones: Vec<Zone>,
+    /// Counts what is in no zone (zone label `dropped`).
+    dropped: Option<Prometheus>,
 }
 
 /// A zone and the server block that serves it.
@@ -21,13 +25,15 @@ pub struct Zone {
     pub apex: Name,
     /// What is done with its queries.
     pub pipeline: Arc<Pipeline>,
+    /// Counts the queries of this zone, if the block has `prometheus`.
+    pub prometheus: Option<Arc<Prometheus>>,
 }
 
 impl Router {
-    /// A router over the zones of a listener.
-    pub fn new(mut zones: Vec<Zone>) -> Self {
+    /// A router over the zones of a listener; `dropped` counts what is in none of them.
+    pub fn new(mut zones: Vec<Zone>, dropped: Option<Prometheus>) -> Self {
         zones.sort_by_key(|zone| std::cmp::Reverse(zone.apex.num_labels()));
-        Self { zones }
+        Self { zones, dropped }
     }
 
     /// The zone with most labels that the name is in. DS belongs to the parent's side of a cut (RFC 4035 section 3.1.4.1).
@@ -45,6 +51,26 @@ impl Router {
         match self.route(&query.name, query.record_type) {
             Some(zone) => zone.pipeline.answer(query, self).await,
             None => Answer::refused(),
+        }
+    }
+
+    /// The query as the block of its name takes it.
+    pub fn admit(&self, query: Query) -> Query {
+        match self.route(&query.name, query.record_type) {
+            Some(zone) => zone.pipeline.admit(query),
+            None => query,
+        }
+    }
+
+    /// Tells those who watch what was answered: metrics, the error log, the query log.
+    pub fn observe(&self, query: &Query, answer: &Answer, size_bytes: usize, took: Duration) {
+        let zone = self.route(&query.name, query.record_type);
+        let prometheus = zone.map_or(self.dropped.as_ref(), |zone| zone.prometheus.as_deref());
+        if let Some(prometheus) = prometheus {
+            prometheus.observe(query, answer, size_bytes, took);
+        }
+        if let Some(zone) = zone {
+            zone.pipeline.observe(query, answer, size_bytes, took);
         }
     }
 
