@@ -1,0 +1,113 @@
+//! Questions and answers of tests: built and read by hickory-proto, so that our own encoder has a judge.
+
+use std::net::SocketAddr;
+
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
+use hickory_proto::rr::rdata::opt::EdnsOption;
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use hickory_proto::serialize::txt::Parser;
+use landfall::dns::Transport;
+
+/// A question as a client asks it.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub name: String,
+    pub record_type: RecordType,
+    pub class: DNSClass,
+    pub op_code: OpCode,
+    /// `rd`, `cd`, `ad`.
+    pub flags: Vec<String>,
+    pub edns: Option<ClientEdns>,
+    pub client: SocketAddr,
+    pub local: SocketAddr,
+    pub transport: Transport,
+}
+
+/// OPT of a question.
+#[derive(Clone, Debug)]
+pub struct ClientEdns {
+    pub udp_size: u16,
+    pub dnssec_ok: bool,
+    pub version: u8,
+    pub options: Vec<(u16, Vec<u8>)>,
+}
+
+impl Question {
+    /// The message as octets.
+    pub fn octets(&self, id: u16) -> Vec<u8> {
+        let mut message = Message::new(id, MessageType::Query, self.op_code);
+        let has = |flag: &str| self.flags.iter().any(|set| set.eq_ignore_ascii_case(flag));
+        message.metadata.recursion_desired = has("rd");
+        message.metadata.checking_disabled = has("cd");
+        message.metadata.authentic_data = has("ad");
+        let name = Name::from_ascii(&self.name).expect("a name to ask for");
+        let mut query = Query::query(name, self.record_type);
+        query.set_query_class(self.class);
+        message.add_query(query);
+        if let Some(client) = &self.edns {
+            let mut edns = Edns::new();
+            edns.set_max_payload(client.udp_size).set_version(client.version).set_dnssec_ok(client.dnssec_ok);
+            for (code, octets) in &client.options {
+                edns.options_mut().insert(EdnsOption::Unknown(*code, octets.clone()));
+            }
+            message.edns = Some(edns);
+        }
+        message.to_vec().expect("a question that can be encoded")
+    }
+}
+
+/// The flags of an answer as dig prints them, in upper case.
+pub fn flags(message: &Message) -> Vec<&'static str> {
+    let metadata = &message.metadata;
+    [
+        ("AA", metadata.authoritative),
+        ("TC", metadata.truncation),
+        ("RD", metadata.recursion_desired),
+        ("RA", metadata.recursion_available),
+        ("AD", metadata.authentic_data),
+        ("CD", metadata.checking_disabled),
+    ]
+    .into_iter()
+    .filter_map(|(flag, is_set)| is_set.then_some(flag))
+    .collect()
+}
+
+/// The word of a response code as dig prints it.
+pub fn status(message: &Message) -> String {
+    use hickory_proto::op::ResponseCode::*;
+    match message.metadata.response_code {
+        NoError => "NOERROR".to_owned(),
+        FormErr => "FORMERR".to_owned(),
+        ServFail => "SERVFAIL".to_owned(),
+        NXDomain => "NXDOMAIN".to_owned(),
+        NotImp => "NOTIMP".to_owned(),
+        Refused => "REFUSED".to_owned(),
+        BADVERS => "BADVERS".to_owned(),
+        other => format!("RCODE{}", u16::from(other)),
+    }
+}
+
+/// Reads a record in master file form. A `*` as the serial of an SOA stands for any.
+pub fn record(text: &str) -> Record {
+    let text = match text.contains(" SOA ") {
+        true => text.replace(" * ", " 0 "),
+        false => text.to_owned(),
+    } + "\n";
+    let (_, sets) = Parser::new(text.as_str(), None, Some(Name::root())).parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+    let set = sets.into_values().next().expect("one record");
+    comparable(set.records_without_rrsigs().next().expect("one record").clone())
+}
+
+/// A record as it is compared: the serial of an SOA left out.
+pub fn comparable(mut record: Record) -> Record {
+    if let RData::SOA(soa) = &mut record.data {
+        soa.serial = 0;
+    }
+    record
+}
+
+/// A record as one line, letter case kept, for comparing and for showing.
+pub fn line(record: &Record) -> String {
+    let record = comparable(record.clone());
+    format!("{} {} {} {} {}", record.name.to_ascii(), record.ttl, record.dns_class, record.record_type(), record.data)
+}

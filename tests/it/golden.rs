@@ -1,0 +1,294 @@
+//! What a real CoreDNS answered over the cluster of tests/golden/cluster, asked again of us.
+//!
+//! A record with a `quirk` marks a CoreDNS defect: one of its `better` answers is called for. All others must agree in
+//! response code, flags and the three sections as sets; tests/golden/answers/README.md says what the keys mean.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use hickory_proto::op::{Message, OpCode};
+use hickory_proto::rr::DNSClass;
+use landfall::dns::Transport;
+use serde::Deserialize;
+
+use crate::dialogue::{self, ClientEdns, Question};
+use crate::internet::Internet;
+use crate::server::InMemoryServer;
+
+#[derive(Clone, Debug, Deserialize)]
+struct Exchanged {
+    client: String,
+    src: Option<String>,
+    transport: String,
+    edns: Option<Opt>,
+    qname: String,
+    qtype: String,
+    qclass: Option<String>,
+    opcode: Option<String>,
+    qflags: Option<Vec<String>>,
+    rcode: String,
+    flags: Vec<String>,
+    answer: Vec<Row>,
+    authority: Vec<Row>,
+    additional: Vec<Row>,
+    #[serde(default)]
+    ask: usize,
+    #[serde(default)]
+    after: Vec<serde_json::Value>,
+    cut: Option<serde_json::Value>,
+    opt: Option<Opt>,
+    #[serde(default)]
+    via_cache: bool,
+    #[serde(default)]
+    fresh: bool,
+    #[serde(default)]
+    varies: bool,
+    better: Option<serde_json::Value>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+struct Opt {
+    bufsize: u16,
+    #[serde(rename = "do")]
+    dnssec_ok: bool,
+    #[serde(default)]
+    version: u8,
+    #[serde(default)]
+    options: Vec<(u16, String)>,
+}
+
+type Row = (String, u32, String, String, String);
+
+/// What one answer has to be. None: anything.
+#[derive(Clone, Debug)]
+struct Expected {
+    rcode: Option<String>,
+    flags: Option<BTreeSet<String>>,
+    sections: [Option<BTreeSet<String>>; 3],
+}
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn octets_of(hexadecimal: &str) -> Vec<u8> {
+    (0..hexadecimal.len() / 2)
+        .map(|i| u8::from_str_radix(&hexadecimal[2 * i..2 * i + 2], 16).expect("hexadecimal digits"))
+        .collect()
+}
+
+impl Exchanged {
+    fn question(&self) -> Question {
+        let default = if self.client == "v6" { "::1" } else { "127.0.0.1" };
+        let client: IpAddr = self.src.as_deref().unwrap_or(default).parse().expect("an address");
+        let class = match self.qclass.as_deref() {
+            None | Some("IN") => DNSClass::IN,
+            Some("CH") => DNSClass::CH,
+            Some("ANY") => DNSClass::ANY,
+            Some("NONE") => DNSClass::NONE,
+            Some(other) => panic!("unknown class {other}"),
+        };
+        let op_code = match self.opcode.as_deref() {
+            None => OpCode::Query,
+            Some("STATUS") => OpCode::Status,
+            Some("NOTIFY") => OpCode::Notify,
+            Some("UPDATE") => OpCode::Update,
+            Some(other) => panic!("unknown opcode {other}"),
+        };
+        Question {
+            name: self.qname.clone(),
+            record_type: self.qtype.parse().expect("a type"),
+            class,
+            op_code,
+            flags: self.qflags.clone().unwrap_or_else(|| vec!["RD".to_owned()]),
+            edns: self.edns.as_ref().map(|edns| ClientEdns {
+                udp_size: edns.bufsize,
+                dnssec_ok: edns.dnssec_ok,
+                version: edns.version,
+                options: edns.options.iter().map(|(code, hexadecimal)| (*code, octets_of(hexadecimal))).collect(),
+            }),
+            client: SocketAddr::new(client, 40_000),
+            local: SocketAddr::new(default.parse().expect("an address"), 53),
+            transport: if self.transport == "tcp" { Transport::Tcp } else { Transport::Udp },
+        }
+    }
+
+    /// The answers that are called for; one must fit.
+    fn expected(&self) -> Vec<Expected> {
+        let base = Expected {
+            rcode: Some(self.rcode.clone()),
+            flags: Some(self.flags.iter().cloned().collect()),
+            sections: [&self.answer, &self.authority, &self.additional].map(|rows| Some(rows.iter().map(row_line).collect())),
+        };
+        match &self.better {
+            None => vec![base],
+            Some(serde_json::Value::Array(alternatives)) => alternatives.iter().map(|better| base.overridden(better)).collect(),
+            Some(better) => vec![base.overridden(better)],
+        }
+    }
+}
+
+fn row_line((name, ttl, class, record_type, data): &Row) -> String {
+    dialogue::line(&dialogue::record(&format!("{name} {ttl} {class} {record_type} {data}")))
+}
+
+impl Expected {
+    fn overridden(&self, better: &serde_json::Value) -> Self {
+        let mut expected = self.clone();
+        for (key, value) in better.as_object().expect("better answers are objects") {
+            let is_any = value == "*";
+            let rows = || -> BTreeSet<String> {
+                let rows: Vec<Row> = serde_json::from_value(value.clone()).expect("rows");
+                rows.iter().map(row_line).collect()
+            };
+            match key.as_str() {
+                "rcode" => expected.rcode = (!is_any).then(|| value.as_str().expect("a code").to_owned()),
+                "flags" => {
+                    expected.flags = (!is_any).then(|| serde_json::from_value(value.clone()).expect("flags"));
+                }
+                "answer" => expected.sections[0] = (!is_any).then(rows),
+                "authority" => expected.sections[1] = (!is_any).then(rows),
+                "additional" => expected.sections[2] = (!is_any).then(rows),
+                other => panic!("unknown key {other}"),
+            }
+        }
+        expected
+    }
+
+    /// What differs; None: nothing.
+    fn difference(&self, exchanged: &Exchanged, reply: &Message) -> Option<String> {
+        let rcode = dialogue::status(reply);
+        if self.rcode.as_ref().is_some_and(|expected| *expected != rcode) {
+            return Some(format!("rcode {rcode}, called for {:?}", self.rcode));
+        }
+        let ignores_aa = exchanged.via_cache && !exchanged.fresh;
+        let kept = |flag: &String| !(ignores_aa && flag == "AA");
+        let flags: BTreeSet<String> = dialogue::flags(reply).into_iter().map(str::to_owned).filter(kept).collect();
+        if let Some(expected) = &self.flags
+            && expected.iter().filter(|flag| kept(flag)).cloned().collect::<BTreeSet<_>>() != flags
+        {
+            return Some(format!("flags {flags:?}, called for {expected:?}"));
+        }
+        if exchanged.varies || exchanged.cut.is_some() {
+            return None;
+        }
+        let ignores_ttl = exchanged.via_cache && !exchanged.fresh;
+        let sections = [("answer", &reply.answers), ("authority", &reply.authorities), ("additional", &reply.additionals)];
+        for ((name, records), expected) in sections.into_iter().zip(&self.sections) {
+            let Some(expected) = expected else { continue };
+            let found: BTreeSet<String> = records.iter().map(dialogue::line).collect();
+            let same = match ignores_ttl {
+                true => without_ttl(&found) == without_ttl(expected),
+                false => found == *expected,
+            };
+            if !same {
+                let missing: Vec<_> = expected.difference(&found).take(4).collect();
+                let surplus: Vec<_> = found.difference(expected).take(4).collect();
+                return Some(format!("{name}: missing {missing:?}, surplus {surplus:?}"));
+            }
+        }
+        None
+    }
+}
+
+fn without_ttl(lines: &BTreeSet<String>) -> BTreeSet<String> {
+    lines
+        .iter()
+        .map(|line| line.split(' ').enumerate().filter(|(i, _)| *i != 1).map(|(_, word)| word).collect::<Vec<_>>().join(" "))
+        .collect()
+}
+
+/// Asks one record's question, with what has to be asked before it.
+async fn ask(server: &InMemoryServer, exchanged: &Exchanged) -> Option<Message> {
+    for change in &exchanged.after {
+        let mut earlier = exchanged.clone();
+        for (key, value) in change.as_object().expect("changes are objects") {
+            match key.as_str() {
+                "transport" => earlier.transport = serde_json::from_value(value.clone()).expect("a transport"),
+                "edns" => earlier.edns = serde_json::from_value(value.clone()).expect("OPT"),
+                "qname" => earlier.qname = serde_json::from_value(value.clone()).expect("a name"),
+                "qtype" => earlier.qtype = serde_json::from_value(value.clone()).expect("a type"),
+                "client" => earlier.client = serde_json::from_value(value.clone()).expect("a client"),
+                "qflags" => earlier.qflags = serde_json::from_value(value.clone()).expect("flags"),
+                other => panic!("unknown change {other}"),
+            }
+        }
+        server.ask(&earlier.question()).await;
+    }
+    for _ in 1..exchanged.ask {
+        server.ask(&exchanged.question()).await;
+    }
+    server.ask(&exchanged.question()).await
+}
+
+fn difference(exchanged: &Exchanged, reply: Option<&Message>) -> Option<String> {
+    let Some(reply) = reply else { return Some("no reply".to_owned()) };
+    if reply.edns.is_some() != exchanged.opt.is_some() {
+        return Some(format!("OPT {:?}, called for {:?}", reply.edns, exchanged.opt));
+    }
+    let differences: Vec<_> = exchanged.expected().iter().map(|expected| expected.difference(exchanged, reply)).collect();
+    match differences.iter().any(Option::is_none) {
+        true => None,
+        false => differences.into_iter().flatten().next(),
+    }
+}
+
+/// Runs all records of a Corefile; `known` are differences that are decided: (name, type, reason).
+async fn check(id: &str, known: &[(&str, &str, &str)]) {
+    let corefile = std::fs::read_to_string(golden().join(format!("answers/corefiles/{id}.corefile"))).expect("a Corefile");
+    let corefile = corefile
+        .replace("${DNS_PORT}", "53")
+        .replace("${READY_PORT}", "8181")
+        .replace("${HEALTH_PORT}", "8080")
+        .replace("${METRICS_PORT}", "9153")
+        .replace("${UPSTREAM}", "127.0.0.9:53")
+        .replace("${FILES}", golden().join("answers/files").to_str().expect("a path of text"))
+        .replace("kubeconfig ${KUBECONFIG}", &format!("manifests {}", golden().join("cluster").display()));
+    let server = InMemoryServer::new(&corefile, Internet::from_folder(&golden().join("answers/zones")));
+    let records = std::fs::read_to_string(golden().join(format!("answers/public/{id}.jsonl"))).expect("records");
+    let (mut asked, mut failures) = (0, Vec::new());
+    for text in records.lines() {
+        let exchanged: Exchanged = serde_json::from_str(text).expect("a record");
+        let reply = ask(&server, &exchanged).await;
+        asked += 1;
+        let is_known = known.iter().any(|(name, record_type, _)| *name == exchanged.qname && *record_type == exchanged.qtype);
+        match difference(&exchanged, reply.as_ref()) {
+            Some(difference) if !is_known => failures.push(format!(
+                "{} {} {} {}: {difference}",
+                exchanged.client, exchanged.transport, exchanged.qname, exchanged.qtype
+            )),
+            _ => {}
+        }
+    }
+    println!("{id}: {} of {asked} agree, {} decided otherwise", asked - failures.len(), known.len());
+    assert!(failures.is_empty(), "{} of {asked} differ:\n{}", failures.len(), failures.join("\n"));
+}
+
+macro_rules! golden {
+    ($($test:ident = $id:literal),* $(,)?) => {
+        $(
+            #[tokio::test]
+            async fn $test() {
+                check($id, &[]).await;
+            }
+        )*
+    };
+}
+
+golden! {
+    kubeadm = "kubeadm",
+    bare = "bare",
+    pods_verified = "verified",
+    endpoint_pod_names = "podnames",
+    namespaces = "namespaces",
+    labels = "labels",
+    namespace_labels = "nslabels",
+    ignore_empty_service = "nonempty",
+    noendpoints = "noendpoints",
+    dns64 = "dns64",
+    dns64_translate_all = "dns64-all",
+    dns64_prefix_and_cache = "dns64-prefix",
+    cache = "cache",
+    domains = "domains",
+}

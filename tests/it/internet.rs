@@ -1,0 +1,203 @@
+//! The outside world of a test: a recursive resolver over zone files, behind [`Exchange`] instead of a socket.
+//!
+//! It behaves as the resolver that the golden answers were recorded with: RA set, AA clear, aliases followed over all its
+//! zones, the SOA of the closest zone in negative answers, the client's UDP size obeyed, other classes REFUSED.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use hickory_proto::serialize::txt::Parser;
+use landfall::upstream::{Attempt, Channel, Exchange, Exchanging, UpstreamError};
+
+/// Zones, and names that fail.
+#[derive(Debug, Default)]
+pub struct Internet {
+    zones: BTreeMap<Name, Vec<Record>>,
+    special: Vec<(Name, Option<RecordType>, Fault)>,
+    asked: AtomicUsize,
+}
+
+/// What happens instead of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Code(ResponseCode),
+    NoReply,
+    NoSoa,
+}
+
+const ALIASES_MAX: usize = 16;
+
+impl Internet {
+    /// Reads the `*.zone` files of a folder, and its `special.tsv`.
+    pub fn from_folder(folder: &Path) -> Self {
+        let mut internet = Self::default();
+        for entry in std::fs::read_dir(folder).expect("the folder of zones is there") {
+            let path = entry.expect("the folder can be read").path();
+            if path.extension().is_some_and(|extension| extension == "zone") {
+                internet.add_zone(&std::fs::read_to_string(&path).expect("a zone file can be read"));
+            }
+        }
+        let special = std::fs::read_to_string(folder.join("special.tsv")).unwrap_or_default();
+        special.lines().filter(|line| !line.starts_with('#')).for_each(|line| internet.add_fault(line));
+        internet
+    }
+
+    /// Adds the records of a zone in master file form; its first record is the SOA.
+    pub fn add_zone(&mut self, text: &str) {
+        let text = text.to_owned() + "\n";
+        let (origin, sets) = Parser::new(text.as_str(), None, Some(Name::root())).parse().expect("a zone in master file form");
+        let records = self.zones.entry(origin).or_default();
+        records.extend(sets.into_values().flat_map(|set| set.records_without_rrsigs().cloned().collect::<Vec<_>>()));
+    }
+
+    /// Adds a fault: `NAME TYPE|* FAULT`, separated by tabs or blanks; `*.x` stands for every name below x.
+    pub fn add_fault(&mut self, line: &str) {
+        let mut fields = line.split_whitespace();
+        let (Some(name), Some(record_type)) = (fields.next(), fields.next()) else { return };
+        let record_type = (record_type != "*").then(|| record_type.parse().expect("a record type"));
+        let fault = match fields.collect::<Vec<_>>().join(" ").as_str() {
+            "SERVFAIL" => Fault::Code(ResponseCode::ServFail),
+            "REFUSED" => Fault::Code(ResponseCode::Refused),
+            "NOTIMP" => Fault::Code(ResponseCode::NotImp),
+            "NXDOMAIN" => Fault::Code(ResponseCode::NXDomain),
+            "no reply" => Fault::NoReply,
+            "no SOA" => Fault::NoSoa,
+            other => panic!("unknown fault {other:?}"),
+        };
+        self.special.push((Name::from_ascii(name).expect("a name"), record_type, fault));
+    }
+
+    /// How many questions came.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    fn fault(&self, name: &Name, record_type: RecordType) -> Option<Fault> {
+        let fits = |pattern: &Name| match pattern.is_wildcard() {
+            true => pattern.base_name().zone_of(name) && pattern.base_name() != *name,
+            false => pattern == name,
+        };
+        self.special
+            .iter()
+            .find(|(pattern, of_type, _)| fits(pattern) && of_type.is_none_or(|of_type| of_type == record_type))
+            .map(|(_, _, fault)| *fault)
+    }
+
+    /// None: no reply.
+    fn answer(&self, request: &Message) -> Option<Message> {
+        let question = request.queries.first().expect("a question").clone();
+        let mut reply = Message::new(request.metadata.id, MessageType::Response, OpCode::Query);
+        reply.metadata.recursion_desired = request.metadata.recursion_desired;
+        reply.metadata.checking_disabled = request.metadata.checking_disabled;
+        reply.metadata.recursion_available = true;
+        reply.add_query(question.clone());
+        if let Some(edns) = &request.edns {
+            let mut ours = Edns::new();
+            ours.set_max_payload(1232).set_dnssec_ok(edns.flags().dnssec_ok);
+            reply.edns = Some(ours);
+        }
+        if question.query_class != DNSClass::IN {
+            reply.metadata.response_code = ResponseCode::Refused;
+            return Some(reply);
+        }
+        self.resolve(&question, &mut reply).then_some(reply)
+    }
+
+    /// Fills the sections; false: no reply.
+    fn resolve(&self, question: &Query, reply: &mut Message) -> bool {
+        let (mut name, wanted) = (question.name.clone(), question.query_type);
+        for _ in 0..ALIASES_MAX {
+            let fault = self.fault(&name, wanted);
+            match fault {
+                Some(Fault::NoReply) => return false,
+                Some(Fault::Code(code)) if code != ResponseCode::NXDomain => {
+                    reply.metadata.response_code = code;
+                    reply.answers.clear();
+                    return true;
+                }
+                _ => {}
+            }
+            let is_missing = fault == Some(Fault::Code(ResponseCode::NXDomain));
+            let (exists, records) = if is_missing { (false, Vec::new()) } else { self.records_at(&name) };
+            let target = records.iter().find_map(|record| match &record.data {
+                RData::CNAME(target) if wanted != RecordType::CNAME => Some((record.clone(), target.0.clone())),
+                _ => None,
+            });
+            if let Some((alias, target)) = target {
+                reply.add_answer(alias);
+                name = target;
+                continue;
+            }
+            let of_type: Vec<_> = records
+                .into_iter()
+                .filter(|record| wanted == RecordType::ANY || record.record_type() == wanted)
+                .collect();
+            if of_type.is_empty() {
+                if !exists {
+                    reply.metadata.response_code = ResponseCode::NXDomain;
+                }
+                if fault != Some(Fault::NoSoa) {
+                    reply.authorities.extend(self.closest_soa(&name));
+                }
+            }
+            reply.answers.extend(of_type);
+            return true;
+        }
+        reply.metadata.response_code = ResponseCode::ServFail;
+        reply.answers.clear();
+        true
+    }
+
+    /// Whether a name exists (also as an empty non-terminal), and its records, a wildcard's under the name asked for.
+    fn records_at(&self, name: &Name) -> (bool, Vec<Record>) {
+        let Some(records) = self.closest_zone(name).map(|(_, records)| records) else { return (false, Vec::new()) };
+        let own: Vec<_> = records.iter().filter(|record| record.name == *name).cloned().collect();
+        if records.iter().any(|record| name.zone_of(&record.name)) {
+            return (true, renamed(own, name));
+        }
+        let wildcard = name.base_name().prepend_label("*").expect("a name of legal length");
+        let from_wildcard: Vec<_> = records.iter().filter(|record| record.name == wildcard).cloned().collect();
+        (!from_wildcard.is_empty(), renamed(from_wildcard, name))
+    }
+
+    fn closest_zone(&self, name: &Name) -> Option<(&Name, &Vec<Record>)> {
+        self.zones.iter().filter(|(origin, _)| origin.zone_of(name)).max_by_key(|(origin, _)| origin.num_labels())
+    }
+
+    fn closest_soa(&self, name: &Name) -> Option<Record> {
+        let (_, records) = self.closest_zone(name)?;
+        records.iter().find(|record| record.record_type() == RecordType::SOA).cloned()
+    }
+}
+
+fn renamed(records: Vec<Record>, name: &Name) -> Vec<Record> {
+    records.into_iter().map(|mut record| (record.name = name.clone(), record).1).collect()
+}
+
+impl Exchange for Internet {
+    fn exchange(&self, attempt: Attempt) -> Exchanging<'_> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async move {
+            let request = Message::from_vec(&attempt.message).expect("a well-formed question");
+            let Some(reply) = self.answer(&request) else {
+                return Err(UpstreamError::Timeout { server: attempt.server, timeout: attempt.timeout });
+            };
+            let octets = reply.to_vec().expect("a reply that can be encoded");
+            let limit = match attempt.channel {
+                Channel::Udp => request.edns.as_ref().map_or(512, |edns| usize::from(edns.max_payload())),
+                Channel::Tcp | Channel::Tls => usize::from(u16::MAX),
+            };
+            if octets.len() <= limit {
+                return Ok(octets);
+            }
+            let mut cut = reply.clone();
+            cut.answers.clear();
+            cut.authorities.clear();
+            cut.metadata.truncation = true;
+            Ok(cut.to_vec().expect("a reply that can be encoded"))
+        })
+    }
+}
