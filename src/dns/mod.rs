@@ -13,4 +13,4 @@ pub use hickory_proto::op::{OpCode, ResponseCode};
 pub use hickory_proto::rr::{DNSClass as Class, Name, RData, Record, RecordType, rdata};
 pub use name::{InvalidName, address_of_reverse_name, parse_name, reverse_name, reverse_zones};
 pub use query::{Edns, Query, Transport};
-pub use wire::{Malformed, Request, UpstreamMessage, encode, parse_request, parse_upstream};
+pub use wire::{Malformed, Request, UpstreamMessage, encode, encode_question, parse_request, parse_upstream};
