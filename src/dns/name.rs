@@ -15,14 +15,41 @@ pub struct InvalidName {
 }
 
 /// Reads a name in presentation form (RFC 1035 section 5.1) as absolute, with or without the final dot, letter case kept.
+/// A label may hold any octets (RFC 2181 section 11); `\X` and `\DDD` stand for an octet.
 pub fn parse_name(text: &str) -> Result<Name, InvalidName> {
-    let invalid = || InvalidName { text: text.to_owned() };
-    if text.is_empty() {
-        return Err(invalid());
+    parse_labels(text)
+        .and_then(|labels| Name::from_labels(labels.iter().map(Vec::as_slice)).ok())
+        .map(|mut name| (name.set_fqdn(true), name).1)
+        .ok_or_else(|| InvalidName { text: text.to_owned() })
+}
+
+fn parse_labels(text: &str) -> Option<Vec<Vec<u8>>> {
+    if text == "." {
+        return Some(Vec::new());
     }
-    let mut name = Name::from_ascii(text).map_err(|_| invalid())?;
-    name.set_fqdn(true);
-    Ok(name)
+    let mut labels = vec![Vec::new()];
+    let mut octets = text.bytes();
+    while let Some(octet) = octets.next() {
+        match octet {
+            b'.' => labels.push(Vec::new()),
+            b'\\' => labels.last_mut()?.push(parse_escape(&mut octets)?),
+            _ => labels.last_mut()?.push(octet),
+        }
+    }
+    if labels.last().is_some_and(Vec::is_empty) {
+        labels.pop();
+    }
+    let is_legal = !labels.is_empty() && labels.iter().all(|label| (1..=63).contains(&label.len()));
+    is_legal.then_some(labels)
+}
+
+fn parse_escape(octets: &mut std::str::Bytes<'_>) -> Option<u8> {
+    let first = octets.next()?;
+    if !first.is_ascii_digit() {
+        return Some(first);
+    }
+    let digits = [first, octets.next()?, octets.next()?];
+    std::str::from_utf8(&digits).ok()?.parse().ok()
 }
 
 /// The name below in-addr.arpa or ip6.arpa that stands for an address (RFC 1035 section 3.5, RFC 3596 section 2.5).
@@ -117,6 +144,25 @@ mod tests {
         for text in ["96.10.in-addr.arpa.", "01.0.0.10.in-addr.arpa.", "1.2.3.4.5.in-addr.arpa.", "ip6.arpa.", "."] {
             assert_eq!(address_of_reverse_name(&parse_name(text).unwrap()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_name_has_labels_of_1_to_63_octets() {
+        let check = |text: &str, expected: Option<usize>| {
+            assert_eq!(parse_name(text).ok().map(|name| name.iter().count()), expected, "{text:?}");
+        };
+        check("a.b", Some(2));
+        check("A.b.", Some(2));
+        check(".", Some(0));
+        check(r"a\.b.c", Some(2));
+        check(r"\000\255.c", Some(2));
+        check("_http._tcp.*.}", Some(4));
+        check("", None);
+        check("a..b", None);
+        check(".a", None);
+        check(r"a\2", None);
+        check(&"a".repeat(64), None);
+        check(&"abcdefg.".repeat(32), None);
     }
 
     #[test]

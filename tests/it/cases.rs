@@ -107,7 +107,10 @@ fn parse_dig(line: &str) -> Question {
         transport: Transport::Udp,
     };
     let edns = |question: &mut Question| {
-        question.edns.get_or_insert(ClientEdns { udp_size: 1232, dnssec_ok: false, version: 0, options: Vec::new() }).clone()
+        question
+            .edns
+            .get_or_insert(ClientEdns { udp_size: 1232, dnssec_ok: false, version: 0, options: Vec::new() })
+            .clone()
     };
     while let Some(word) = words.next() {
         match word {
@@ -176,7 +179,9 @@ async fn run(path: &Path) -> usize {
             "manifests" if section.argument.is_empty() => server.set_cluster(&section.text),
             "manifests" => {
                 let file = path.with_file_name(section.argument);
-                server.set_cluster(&std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display())));
+                server.set_cluster(
+                    &std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display())),
+                );
             }
             "query" => {
                 let case = parse_case(&section.text);
@@ -226,7 +231,9 @@ async fn every_case_is_answered_as_it_says() {
 
 #[test]
 fn a_case_that_is_wrong_fails() {
-    let case = parse_case("# a rule\ndig x.example. A\n;; status: NOERROR, flags: qr aa rd\n;; ANSWER:\nx.example. 5 IN A 10.0.0.1\n");
+    let case = parse_case(
+        "# a rule\ndig x.example. A\n;; status: NOERROR, flags: qr aa rd\n;; ANSWER:\nx.example. 5 IN A 10.0.0.1\n",
+    );
     let mut reply = Message::from_vec(&case.question.octets(7)).expect("a message");
     reply.metadata.authoritative = true;
     assert!(difference(&case, Some(&reply)).is_some_and(|difference| difference.starts_with("answer")));

@@ -82,7 +82,8 @@ pub fn status(message: &Message) -> String {
         NXDomain => "NXDOMAIN".to_owned(),
         NotImp => "NOTIMP".to_owned(),
         Refused => "REFUSED".to_owned(),
-        BADVERS => "BADVERS".to_owned(),
+        // 16 is BADVERS in an answer with OPT, and BADSIG in one with TSIG.
+        BADVERS | BADSIG => "BADVERS".to_owned(),
         other => format!("RCODE{}", u16::from(other)),
     }
 }
@@ -93,7 +94,8 @@ pub fn record(text: &str) -> Record {
         true => text.replace(" * ", " 0 "),
         false => text.to_owned(),
     } + "\n";
-    let (_, sets) = Parser::new(text.as_str(), None, Some(Name::root())).parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+    let (_, sets) =
+        Parser::new(text.as_str(), None, Some(Name::root())).parse().unwrap_or_else(|error| panic!("{text}: {error}"));
     let set = sets.into_values().next().expect("one record");
     comparable(set.records_without_rrsigs().next().expect("one record").clone())
 }

@@ -119,11 +119,14 @@ impl Exchanged {
         let base = Expected {
             rcode: Some(self.rcode.clone()),
             flags: Some(self.flags.iter().cloned().collect()),
-            sections: [&self.answer, &self.authority, &self.additional].map(|rows| Some(rows.iter().map(row_line).collect())),
+            sections: [&self.answer, &self.authority, &self.additional]
+                .map(|rows| Some(rows.iter().map(row_line).collect())),
         };
         match &self.better {
             None => vec![base],
-            Some(serde_json::Value::Array(alternatives)) => alternatives.iter().map(|better| base.overridden(better)).collect(),
+            Some(serde_json::Value::Array(alternatives)) => {
+                alternatives.iter().map(|better| base.overridden(better)).collect()
+            }
             Some(better) => vec![base.overridden(better)],
         }
     }
@@ -174,7 +177,8 @@ impl Expected {
             return None;
         }
         let ignores_ttl = exchanged.via_cache && !exchanged.fresh;
-        let sections = [("answer", &reply.answers), ("authority", &reply.authorities), ("additional", &reply.additionals)];
+        let sections =
+            [("answer", &reply.answers), ("authority", &reply.authorities), ("additional", &reply.additionals)];
         for ((name, records), expected) in sections.into_iter().zip(&self.sections) {
             let Some(expected) = expected else { continue };
             let found: BTreeSet<String> = records.iter().map(dialogue::line).collect();
@@ -195,7 +199,9 @@ impl Expected {
 fn without_ttl(lines: &BTreeSet<String>) -> BTreeSet<String> {
     lines
         .iter()
-        .map(|line| line.split(' ').enumerate().filter(|(i, _)| *i != 1).map(|(_, word)| word).collect::<Vec<_>>().join(" "))
+        .map(|line| {
+            line.split(' ').enumerate().filter(|(i, _)| *i != 1).map(|(_, word)| word).collect::<Vec<_>>().join(" ")
+        })
         .collect()
 }
 
@@ -227,7 +233,8 @@ fn difference(exchanged: &Exchanged, reply: Option<&Message>) -> Option<String> 
     if reply.edns.is_some() != exchanged.opt.is_some() {
         return Some(format!("OPT {:?}, called for {:?}", reply.edns, exchanged.opt));
     }
-    let differences: Vec<_> = exchanged.expected().iter().map(|expected| expected.difference(exchanged, reply)).collect();
+    let differences: Vec<_> =
+        exchanged.expected().iter().map(|expected| expected.difference(exchanged, reply)).collect();
     match differences.iter().any(Option::is_none) {
         true => None,
         false => differences.into_iter().flatten().next(),
@@ -236,7 +243,8 @@ fn difference(exchanged: &Exchanged, reply: Option<&Message>) -> Option<String> 
 
 /// Runs all records of a Corefile; `known` are differences that are decided: (name, type, reason).
 async fn check(id: &str, known: &[(&str, &str, &str)]) {
-    let corefile = std::fs::read_to_string(golden().join(format!("answers/corefiles/{id}.corefile"))).expect("a Corefile");
+    let corefile =
+        std::fs::read_to_string(golden().join(format!("answers/corefiles/{id}.corefile"))).expect("a Corefile");
     let corefile = corefile
         .replace("${DNS_PORT}", "53")
         .replace("${READY_PORT}", "8181")
@@ -252,7 +260,8 @@ async fn check(id: &str, known: &[(&str, &str, &str)]) {
         let exchanged: Exchanged = serde_json::from_str(text).expect("a record");
         let reply = ask(&server, &exchanged).await;
         asked += 1;
-        let is_known = known.iter().any(|(name, record_type, _)| *name == exchanged.qname && *record_type == exchanged.qtype);
+        let is_known =
+            known.iter().any(|(name, record_type, _)| *name == exchanged.qname && *record_type == exchanged.qtype);
         match difference(&exchanged, reply.as_ref()) {
             Some(difference) if !is_known => failures.push(format!(
                 "{} {} {} {}: {difference}",

@@ -48,7 +48,8 @@ impl Internet {
     /// Adds the records of a zone in master file form; its first record is the SOA.
     pub fn add_zone(&mut self, text: &str) {
         let text = text.to_owned() + "\n";
-        let (origin, sets) = Parser::new(text.as_str(), None, Some(Name::root())).parse().expect("a zone in master file form");
+        let (origin, sets) =
+            Parser::new(text.as_str(), None, Some(Name::root())).parse().expect("a zone in master file form");
         let records = self.zones.entry(origin).or_default();
         records.extend(sets.into_values().flat_map(|set| set.records_without_rrsigs().cloned().collect::<Vec<_>>()));
     }

@@ -49,7 +49,8 @@ fn sources() -> Vec<(PathBuf, String, String)> {
             let below = path.strip_prefix(&root).expect("a path below src");
             let top = below.iter().next().expect("a component").to_string_lossy().trim_end_matches(".rs").to_owned();
             let text = std::fs::read_to_string(&path).expect("a source file");
-            let code = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+            let code =
+                text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
             (path, top, code)
         })
         .collect()
@@ -63,7 +64,9 @@ fn layer(module: &str) -> usize {
 fn modules_named(code: &str) -> Vec<String> {
     let names = |prefix: &str| -> Vec<String> {
         code.match_indices(prefix)
-            .map(|(at, _)| code[at + prefix.len()..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect())
+            .map(|(at, _)| {
+                code[at + prefix.len()..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+            })
             .collect()
     };
     names("crate::").into_iter().chain(names("landfall::")).filter(|name: &String| !name.is_empty()).collect()

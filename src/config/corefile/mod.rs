@@ -1,7 +1,21 @@
 //! The Corefile: [`lex`] makes tokens, [`parse`] makes server blocks of directives, [`lower`] makes the [`Config`].
+//!
+//! The grammar is Caddy's, as CoreDNS uses it. Files, variables and patterns are asked of [`Surroundings`] while a
+//! Corefile is read, and never afterwards.
+
+mod cursor;
+mod lex;
+mod lower;
+mod parse;
+mod surroundings;
 
 use std::path::Path;
 
+use sha2::{Digest, Sha512};
+
+pub use self::cursor::{Cursor, parse_zone};
+use self::parse::Block;
+pub use self::surroundings::{Surroundings, System};
 use crate::config::Config;
 
 /// What is wrong with a Corefile.
@@ -28,13 +42,47 @@ pub struct Loaded {
     pub hash: String,
 }
 
-/// Reads a Corefile and everything that it imports.
-pub fn load(path: &Path) -> Result<Loaded, CorefileError> {
-    Err(CorefileError { file: path.display().to_string(), line: 1, what: "not built yet".to_owned() })
+/// What is read where a Corefile says nothing, as CoreDNS does it.
+const BUILT_IN: &str = ". {\nwhoami\nlog\n}\n";
+
+/// Reads a Corefile and everything that it imports, from the disk.
+pub fn load(path: &Path) -> Result<Loaded, Vec<CorefileError>> {
+    let name = path.display().to_string();
+    match System.read(path) {
+        Ok(text) => read(&text, &name, &System),
+        Err(error) => {
+            Err(vec![CorefileError { file: name, line: 1, what: format!("the file cannot be read: {error}") }])
+        }
+    }
 }
 
-/// Reads a Corefile from a text; imports are relative to the working directory.
-pub fn read(text: &str, file: &str) -> Result<Loaded, CorefileError> {
-    let _ = text;
-    Err(CorefileError { file: file.to_owned(), line: 1, what: "not built yet".to_owned() })
+/// Reads a Corefile from a text; `file` is what messages call it, and its folder is where imports are looked for.
+///
+/// The errors are all that could be found: one of the grammar, or one of each directive.
+pub fn read(text: &str, file: &str, surroundings: &dyn Surroundings) -> Result<Loaded, Vec<CorefileError>> {
+    let mut warnings = Vec::new();
+    let mut blocks = parse::parse(text, file, surroundings, &mut warnings).map_err(|error| vec![error])?;
+    if blocks.is_empty() {
+        blocks = parse::parse(BUILT_IN, "built-in", surroundings, &mut warnings).map_err(|error| vec![error])?;
+    }
+    let config = lower::lower(&blocks, surroundings, &mut warnings)?;
+    Ok(Loaded { config, warnings, hash: hash(&blocks) })
+}
+
+fn hash(blocks: &[Block]) -> String {
+    let mut digest = Sha512::new();
+    let mut add = |text: &str| {
+        digest.update(text.len().to_be_bytes());
+        digest.update(text);
+    };
+    for block in blocks {
+        block.keys.iter().for_each(|key| add(&key.text));
+        add("{");
+        for directive in &block.directives {
+            directive.tokens.iter().for_each(|token| add(&token.text));
+            add("\n");
+        }
+        add("}");
+    }
+    digest.finalize().iter().map(|octet| format!("{octet:02x}")).collect()
 }

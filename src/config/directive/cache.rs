@@ -1,5 +1,7 @@
 //! `cache [TTL] [ZONES...] { ... }`: remember answers of other servers.
 
+use crate::config::corefile::{CorefileError, Cursor};
+
 use std::time::Duration;
 
 use crate::dns::Name;
@@ -72,4 +74,134 @@ impl Default for Cache {
             keep_ttl: false,
         }
     }
+}
+
+impl Cache {
+    /// Reads the directive.
+    pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
+        let mut cache = Self::default();
+        cursor.next();
+        let mut arguments = cursor.arguments();
+        // Only a number is a TTL: `cache 3600s` names a zone, in CoreDNS, too.
+        if let Some(ttl) = arguments.first().and_then(|first| first.parse::<i64>().ok()) {
+            let ttl = lower_ttl(cursor, ttl)?;
+            cache.success.ttl_max = ttl;
+            cache.denial.ttl_max = ttl;
+            arguments.remove(0);
+        }
+        cache.zones = cursor.zones(&arguments);
+        while cursor.next_option() {
+            cache.lower_option(cursor)?;
+        }
+        match cursor.next() {
+            true => Err(cursor.once()),
+            false => Ok(cache),
+        }
+    }
+
+    fn lower_option(&mut self, cursor: &mut Cursor<'_>) -> Result<(), CorefileError> {
+        match cursor.word().to_owned().as_str() {
+            "success" => self.success = lower_side(cursor, self.success)?,
+            "denial" => self.denial = lower_side(cursor, self.denial)?,
+            "prefetch" => self.lower_prefetch(cursor)?,
+            "serve_stale" => self.serve_stale = Some(lower_serve_stale(cursor)?),
+            "servfail" => {
+                let text = cursor.one_argument("a duration")?;
+                let duration = cursor.duration(&text, "servfail")?;
+                if duration > Duration::from_secs(300) {
+                    // RFC 2308 section 7.1
+                    return Err(cursor.error(format!("servfail is at most 5m, not {text}")));
+                }
+                self.servfail = duration;
+            }
+            "disable" => {
+                let arguments = cursor.arguments();
+                let (class, zones) = match arguments.split_first() {
+                    Some((class, zones)) => (class.as_str(), cursor.zones(zones)),
+                    None => return Err(cursor.error("disable takes success or denial, and zones")),
+                };
+                match class {
+                    "success" => self.disable_success = zones,
+                    "denial" => self.disable_denial = zones,
+                    _ => return Err(cursor.error(format!("disable takes success or denial, not {class:?}"))),
+                }
+            }
+            "keepttl" => {
+                cursor.no_argument()?;
+                self.keep_ttl = true;
+            }
+            "serve_stale_policy" => return Err(cursor.error("serve_stale_policy is not built yet")),
+            _ => return Err(cursor.unknown("success, denial, prefetch, serve_stale, servfail, disable, keepttl")),
+        }
+        Ok(())
+    }
+
+    fn lower_prefetch(&mut self, cursor: &mut Cursor<'_>) -> Result<(), CorefileError> {
+        let arguments = cursor.arguments();
+        if arguments.is_empty() || arguments.len() > 3 {
+            return Err(cursor.error("prefetch takes a number, and perhaps a duration and a percentage"));
+        }
+        for (place, argument) in arguments.iter().enumerate() {
+            match place {
+                0 => self.prefetch = cursor.number(argument, "prefetch", 0..=u32::MAX)?,
+                1 => self.prefetch_gap = cursor.duration(argument, "the second value of prefetch")?,
+                _ => {
+                    let number = argument.strip_suffix('%').ok_or_else(|| {
+                        cursor
+                            .error(format!("the last value of prefetch is a percentage such as 10%, not {argument:?}"))
+                    })?;
+                    self.prefetch_percent = cursor.number(number, "the percentage of prefetch", 10..=90)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lower_ttl(cursor: &Cursor<'_>, seconds: i64) -> Result<Duration, CorefileError> {
+    match u32::try_from(seconds) {
+        Ok(seconds @ 1..) => Ok(Duration::from_secs(seconds.into())),
+        _ => Err(cursor.error(format!("a TTL is a number of seconds above zero, not {seconds}"))),
+    }
+}
+
+/// `success|denial CAPACITY [TTL [MINTTL]]`
+fn lower_side(cursor: &mut Cursor<'_>, default: CacheSide) -> Result<CacheSide, CorefileError> {
+    let option = cursor.word().to_owned();
+    let mut side = default;
+    let arguments = cursor.arguments();
+    if arguments.is_empty() || arguments.len() > 3 {
+        return Err(cursor.error(format!("{option} takes a capacity, and perhaps a TTL and a smallest TTL")));
+    }
+    for (place, argument) in arguments.iter().enumerate() {
+        let number: i64 = cursor.number(argument, &format!("a value of {option}"), i64::MIN..=i64::MAX)?;
+        match place {
+            0 => side.capacity = usize::try_from(number).unwrap_or(0).max(1024),
+            1 => side.ttl_max = lower_ttl(cursor, number)?,
+            _ => match u32::try_from(number) {
+                Ok(seconds) => side.ttl_min = Duration::from_secs(seconds.into()),
+                Err(_) => return Err(cursor.error(format!("the smallest TTL of {option} is not negative"))),
+            },
+        }
+    }
+    Ok(side)
+}
+
+/// `serve_stale [DURATION] [immediate|verify]`
+fn lower_serve_stale(cursor: &mut Cursor<'_>) -> Result<ServeStale, CorefileError> {
+    let mut stale = ServeStale { duration: Duration::from_secs(3600), verify: false };
+    let arguments = cursor.arguments();
+    for (place, argument) in arguments.iter().enumerate() {
+        match (place, argument.as_str()) {
+            (1, "immediate") => stale.verify = false,
+            (1, "verify") => stale.verify = true,
+            (0, text) => stale.duration = cursor.duration(text, "the time of serve_stale")?,
+            _ => {
+                return Err(cursor.error(format!(
+                    "serve_stale takes a duration and immediate or verify; {argument:?} is not built yet"
+                )));
+            }
+        }
+    }
+    Ok(stale)
 }

@@ -1,5 +1,7 @@
 //! `errors [stdout] { consolidate DURATION REGEXP [LEVEL] [show_first] }`: failures in the log.
 
+use crate::config::corefile::{CorefileError, Cursor};
+
 use std::time::Duration;
 
 /// How failures are logged.
@@ -31,4 +33,58 @@ pub enum ConsolidateLevel {
     Warning,
     #[default]
     Error,
+}
+
+impl Errors {
+    /// Reads the directive.
+    pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
+        let mut errors = Self::default();
+        cursor.next();
+        match cursor.arguments().as_slice() {
+            [] => {}
+            [target] if target == "stdout" => {}
+            [target] => return Err(cursor.error(format!("invalid log file: {target:?}; errors go to stdout"))),
+            _ => return Err(cursor.error("takes nothing, or stdout")),
+        }
+        while cursor.next_option() {
+            match cursor.word() {
+                "consolidate" => errors.consolidate.push(Consolidate::lower(cursor)?),
+                "stacktrace" => cursor.warn("stacktrace is left out: failures say what went wrong"),
+                _ => return Err(cursor.unknown("consolidate, stacktrace")),
+            }
+        }
+        match cursor.next() {
+            true => Err(cursor.once()),
+            false => Ok(errors),
+        }
+    }
+}
+
+impl Consolidate {
+    fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
+        let mut arguments = cursor.arguments();
+        let show_first = arguments.last().is_some_and(|last| last == "show_first");
+        if show_first {
+            arguments.pop();
+        }
+        let (period, pattern, level) = match arguments.as_slice() {
+            [period, pattern] => (period, pattern, "error"),
+            [period, pattern, level] => (period, pattern, level.as_str()),
+            _ => {
+                return Err(cursor
+                    .error("consolidate takes a duration, a regular expression, and perhaps a level and show_first"));
+            }
+        };
+        let level = match level {
+            "debug" => ConsolidateLevel::Debug,
+            "info" => ConsolidateLevel::Info,
+            "warning" => ConsolidateLevel::Warning,
+            "error" => ConsolidateLevel::Error,
+            other => return Err(cursor.error(format!("a level is debug, info, warning or error, not {other:?}"))),
+        };
+        if let Err(error) = regex::Regex::new(pattern) {
+            return Err(cursor.error(format!("{pattern:?} is no regular expression: {error}")));
+        }
+        Ok(Self { period: cursor.duration(period, "the period")?, pattern: pattern.clone(), level, show_first })
+    }
 }

@@ -1,5 +1,7 @@
 //! `fallthrough [ZONE...]`, an option of several directives.
 
+use crate::config::corefile::{CorefileError, Cursor};
+
 use crate::dns::Name;
 
 /// For which names a name error is passed on to the next plugin.
@@ -13,5 +15,16 @@ impl Fallthrough {
     /// Whether a name error for this name is passed on.
     pub fn covers(&self, name: &Name) -> bool {
         self.zones.as_ref().is_some_and(|zones| zones.iter().any(|zone| zone.zone_of(name)))
+    }
+}
+
+impl Fallthrough {
+    /// Reads the option's zones; none means every name.
+    pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
+        let arguments = cursor.arguments();
+        if arguments.is_empty() {
+            return Ok(Self { zones: Some(vec![Name::root()]) });
+        }
+        Ok(Self { zones: Some(cursor.zones(&arguments)) })
     }
 }

@@ -1,7 +1,9 @@
 //! `forward FROM TO... { ... }`: ask other servers.
 
+use crate::config::corefile::{CorefileError, Cursor, parse_zone};
+
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::dns::Name;
@@ -87,4 +89,238 @@ pub enum Policy {
     RoundRobin,
     /// In the order of the file.
     Sequential,
+}
+
+/// CoreDNS's limit.
+const TO_MAX: usize = 15;
+
+impl Forward {
+    /// Reads all `forward` directives of a block.
+    pub fn lower(cursor: &mut Cursor<'_>) -> Result<Vec<Self>, CorefileError> {
+        let mut forwards = Vec::new();
+        while cursor.next() {
+            forwards.push(Self::lower_one(cursor)?);
+        }
+        Ok(forwards)
+    }
+
+    fn lower_one(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
+        let arguments = cursor.arguments();
+        let [from, to @ ..] = arguments.as_slice() else {
+            return Err(cursor.error("takes a zone and servers, e.g. `forward . /etc/resolv.conf`"));
+        };
+        if to.is_empty() {
+            return Err(cursor.error(format!(
+                "takes a zone and servers; after {from:?} there is no server, e.g. `forward . {from}`"
+            )));
+        }
+        let from_zones = parse_zone(from).ok_or_else(|| cursor.error(format!("{from:?} is no zone")))?;
+        let Some(first) = from_zones.into_iter().next() else {
+            return Err(cursor.error(format!("{from:?} is no zone")));
+        };
+        let mut forward = Self {
+            from: first,
+            to: Vec::new(),
+            files: Vec::new(),
+            except: Vec::new(),
+            force_tcp: false,
+            prefer_udp: false,
+            expire: Duration::from_secs(10),
+            max_fails: 2,
+            health_check: HealthCheck {
+                interval: Duration::from_millis(500),
+                recursion_desired: true,
+                domain: Name::root(),
+            },
+            policy: Policy::default(),
+            max_concurrent: 0,
+            tls: ForwardTls::default(),
+        };
+        for word in to {
+            forward.lower_to(cursor, word)?;
+        }
+        match forward.to.len() {
+            0 => return Err(cursor.error("no valid upstream addresses found")),
+            1..=TO_MAX => {}
+            count => return Err(cursor.error(format!("takes at most {TO_MAX} servers, not {count}"))),
+        }
+        while cursor.next_option() {
+            forward.lower_option(cursor)?;
+        }
+        let needs_name = forward.to.iter().any(|to| to.transport == UpstreamTransport::Tls && to.server_name.is_none());
+        if needs_name && forward.tls.server_name.is_none() {
+            cursor.warn("tls:// servers without tls_servername must have their address in their certificate");
+        }
+        Ok(forward)
+    }
+
+    /// A server, or a file in resolv.conf's form that names servers.
+    fn lower_to(&mut self, cursor: &Cursor<'_>, word: &str) -> Result<(), CorefileError> {
+        let (transport, rest) = match word.split_once("://") {
+            None => (UpstreamTransport::Plain, word),
+            Some(("dns", rest)) => (UpstreamTransport::Plain, rest),
+            Some(("tls", rest)) => (UpstreamTransport::Tls, rest),
+            Some((scheme, _)) => return Err(cursor.error(format!("{scheme}:// servers are not built yet: {word:?}"))),
+        };
+        if let Some(upstream) = parse_upstream(rest, transport) {
+            self.to.push(upstream);
+            return Ok(());
+        }
+        let is_path = rest.contains('/') || cursor.surroundings.read(Path::new(rest)).is_ok();
+        if !is_path {
+            return Err(
+                cursor.error(format!("not an IP address or file: {word:?}; IPv6 with a port is [2001:db8::1]:53"))
+            );
+        }
+        let text = cursor
+            .surroundings
+            .read(Path::new(rest))
+            .map_err(|error| cursor.error(format!("not an IP address or file: {word:?} ({error})")))?;
+        self.to.extend(name_servers(&text).map(|address| Upstream { address, transport, server_name: None }));
+        self.files.push(rest.into());
+        Ok(())
+    }
+
+    fn lower_option(&mut self, cursor: &mut Cursor<'_>) -> Result<(), CorefileError> {
+        match cursor.word().to_owned().as_str() {
+            "except" => {
+                let arguments = cursor.arguments();
+                if arguments.is_empty() {
+                    return Err(cursor.error("except takes zones"));
+                }
+                self.except.extend(cursor.zones(&arguments));
+            }
+            "force_tcp" => {
+                cursor.no_argument()?;
+                self.force_tcp = true;
+            }
+            "prefer_udp" => {
+                cursor.no_argument()?;
+                self.prefer_udp = true;
+            }
+            "expire" => self.expire = lower_duration(cursor)?,
+            "max_fails" => {
+                let text = lower_word(cursor)?;
+                self.max_fails = cursor.number(&text, "max_fails", 0..=u32::MAX)?;
+            }
+            "max_concurrent" => {
+                let text = lower_word(cursor)?;
+                self.max_concurrent = cursor.number(&text, "max_concurrent", 0..=u32::MAX as usize)?;
+            }
+            "policy" => {
+                self.policy = match lower_word(cursor)?.as_str() {
+                    "random" => Policy::Random,
+                    "round_robin" => Policy::RoundRobin,
+                    "sequential" => Policy::Sequential,
+                    other => {
+                        return Err(cursor
+                            .error(format!("unknown policy {other:?}; there are random, round_robin and sequential")));
+                    }
+                }
+            }
+            "health_check" => self.lower_health_check(cursor)?,
+            "tls_servername" => self.tls.server_name = Some(lower_word(cursor)?),
+            "tls" => self.lower_tls(cursor)?,
+            option @ ("max_age"
+            | "max_idle_conns"
+            | "read_timeout"
+            | "max_connect_attempts"
+            | "doh_method"
+            | "next"
+            | "next_on_nodata"
+            | "failfast_all_unhealthy_upstreams"
+            | "failover"
+            | "resolver"
+            | "source_address") => {
+                return Err(cursor.error(format!("{option} is not built yet")));
+            }
+            _ => {
+                return Err(cursor.unknown(
+                    "except, force_tcp, prefer_udp, expire, max_fails, max_concurrent, policy, health_check, tls, tls_servername",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// `health_check DURATION [no_rec] [domain NAME]`
+    fn lower_health_check(&mut self, cursor: &mut Cursor<'_>) -> Result<(), CorefileError> {
+        let arguments = cursor.arguments();
+        let Some((interval, options)) = arguments.split_first() else {
+            return Err(cursor.error("health_check takes a duration"));
+        };
+        self.health_check.interval = cursor.duration(interval, "health_check")?;
+        let mut options = options.iter();
+        while let Some(option) = options.next() {
+            match (option.as_str(), option.as_str() == "domain") {
+                ("no_rec", _) => self.health_check.recursion_desired = false,
+                (_, true) => {
+                    let domain = options.next().and_then(|domain| crate::dns::parse_name(domain).ok());
+                    self.health_check.domain =
+                        domain.ok_or_else(|| cursor.error("health_check: domain takes a domain name"))?;
+                }
+                _ => {
+                    return Err(cursor
+                        .error(format!("health_check: unknown option {option:?}; there are no_rec and domain NAME")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `tls [CERT KEY] [CA]`
+    fn lower_tls(&mut self, cursor: &mut Cursor<'_>) -> Result<(), CorefileError> {
+        let arguments: Vec<PathBuf> = cursor.arguments().into_iter().map(PathBuf::from).collect();
+        match arguments.as_slice() {
+            [] => {}
+            [authority] => self.tls.authority = Some(authority.clone()),
+            [certificate, key] => self.tls.identity = Some((certificate.clone(), key.clone())),
+            [certificate, key, authority] => {
+                self.tls.identity = Some((certificate.clone(), key.clone()));
+                self.tls.authority = Some(authority.clone());
+            }
+            _ => return Err(cursor.error("tls takes at most a certificate, a key and an authority")),
+        }
+        Ok(())
+    }
+}
+
+/// One word behind an option, whatever follows: `{ policy sequential }` on one line is legal here.
+fn lower_word(cursor: &mut Cursor<'_>) -> Result<String, CorefileError> {
+    let option = cursor.word().to_owned();
+    match cursor.next_argument() {
+        true => Ok(cursor.word().to_owned()),
+        false => Err(cursor.error(format!("{option} takes a value"))),
+    }
+}
+
+fn lower_duration(cursor: &mut Cursor<'_>) -> Result<Duration, CorefileError> {
+    let option = cursor.word().to_owned();
+    let text = lower_word(cursor)?;
+    cursor.duration(&text, &option)
+}
+
+/// `ADDRESS[%NAME]` or `ADDRESS:PORT[%NAME]`; for plain DNS what follows % is the interface of a link-local address.
+fn parse_upstream(text: &str, transport: UpstreamTransport) -> Option<Upstream> {
+    let port = match transport {
+        UpstreamTransport::Plain => 53,
+        UpstreamTransport::Tls => 853,
+    };
+    let (address, suffix) = text.split_once('%').map_or((text, None), |(address, suffix)| (address, Some(suffix)));
+    let server_name = suffix.filter(|_| transport == UpstreamTransport::Tls).map(str::to_owned);
+    let address = match address.parse() {
+        Ok(ip) => SocketAddr::new(ip, port),
+        Err(_) => address.parse().ok()?,
+    };
+    Some(Upstream { address, transport, server_name })
+}
+
+/// The `nameserver` lines of a file in resolv.conf's form, port 53.
+fn name_servers(text: &str) -> impl Iterator<Item = SocketAddr> + '_ {
+    text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let address = (words.next()? == "nameserver").then(|| words.next())??;
+        let address = address.split('%').next().unwrap_or(address);
+        Some(SocketAddr::new(address.parse().ok()?, 53))
+    })
 }

@@ -1,5 +1,7 @@
 //! `hosts [FILE [ZONES...]] { ... }`: names from a file in the form of /etc/hosts.
 
+use crate::config::corefile::{CorefileError, Cursor};
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,4 +26,75 @@ pub struct Hosts {
     pub reload: Duration,
     /// Where names that are not there go.
     pub fallthrough: Fallthrough,
+}
+
+impl Hosts {
+    /// Reads the directive.
+    pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
+        cursor.next();
+        let arguments = cursor.arguments();
+        let (file, zones) = match arguments.split_first() {
+            Some((file, zones)) => (PathBuf::from(file), zones),
+            None => (PathBuf::from("/etc/hosts"), arguments.as_slice()),
+        };
+        let mut hosts = Self {
+            file,
+            zones: cursor.zones(zones),
+            inline: Vec::new(),
+            ttl: 3600,
+            no_reverse: false,
+            reload: Duration::from_secs(5),
+            fallthrough: Fallthrough::default(),
+        };
+        let mut has_options = false;
+        while cursor.next_option() {
+            hosts.lower_option(cursor, &mut has_options)?;
+        }
+        if cursor.next() {
+            return Err(cursor.once());
+        }
+        if cursor.surroundings.read(&hosts.file).is_err() && hosts.inline.is_empty() {
+            let what = format!("File does not exist: {}", hosts.file.display());
+            cursor.warn(what);
+        }
+        Ok(hosts)
+    }
+
+    fn lower_option(&mut self, cursor: &mut Cursor<'_>, has_fallthrough: &mut bool) -> Result<(), CorefileError> {
+        match cursor.word() {
+            "fallthrough" => {
+                *has_fallthrough = true;
+                self.fallthrough = Fallthrough::lower(cursor)?;
+            }
+            "no_reverse" => self.no_reverse = true,
+            "ttl" => {
+                let text = cursor.one_argument("a number of seconds")?;
+                self.ttl = cursor.number(&text, "ttl", 1..=65535)?;
+            }
+            "reload" => {
+                let text = cursor.one_argument("a duration")?;
+                self.reload = cursor.duration(&text, "reload")?;
+            }
+            word if *has_fallthrough => {
+                let what = format!("unknown property {word:?}; lines of addresses stand before fallthrough");
+                return Err(cursor.error(what));
+            }
+            word => {
+                let word = word.to_owned();
+                let names = cursor.arguments();
+                self.lower_line(cursor, &word, &names);
+            }
+        }
+        Ok(())
+    }
+
+    /// `ADDRESS NAME...`; what is no address or no name is left out with a warning.
+    fn lower_line(&mut self, cursor: &mut Cursor<'_>, address: &str, names: &[String]) {
+        let Ok(address) = address.parse() else {
+            let what = format!("{address:?} is no address; the line is left out");
+            return cursor.warn(what);
+        };
+        let names: Vec<Name> = names.iter().filter_map(|name| crate::dns::parse_name(name).ok()).collect();
+        self.inline.push((address, names));
+    }
 }

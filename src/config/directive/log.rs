@@ -1,5 +1,7 @@
 //! `log [NAMES...] [FORMAT] { class CLASS... }`: a line for each query.
 
+use crate::config::corefile::{CorefileError, Cursor};
+
 use crate::dns::Name;
 
 /// Which queries are logged, and how. The first rule whose names fit applies.
@@ -24,4 +26,58 @@ pub enum LogClass {
     Denial,
     /// Everything else.
     Error,
+}
+
+/// The line where the file says none.
+const COMMON: &str = r#"{remote}:{port} - {>id} "{type} {class} {name} {proto} {size} {>do} {>bufsize}" {rcode} {>rflags} {rsize} {duration}"#;
+
+impl LogRule {
+    /// Reads all `log` lines of a block.
+    pub fn lower(cursor: &mut Cursor<'_>) -> Result<Vec<Self>, CorefileError> {
+        let mut rules = Vec::new();
+        while cursor.next() {
+            let mut arguments = cursor.arguments();
+            let mut format = COMMON.to_owned();
+            if arguments.len() > 1 && arguments.last().is_some_and(|last| last.contains('{')) {
+                let combined = format!(r#"{COMMON} "{{>opcode}}""#);
+                format =
+                    arguments.pop().unwrap_or_default().replace("{common}", COMMON).replace("{combined}", &combined);
+            }
+            let zones = match arguments.is_empty() {
+                true => vec![Name::root()],
+                false => cursor.zones(&arguments),
+            };
+            let mut classes = Vec::new();
+            while cursor.next_option() {
+                if cursor.word() != "class" {
+                    return Err(cursor.unknown("class"));
+                }
+                let arguments = cursor.arguments();
+                if arguments.is_empty() {
+                    return Err(cursor.error("class takes all, success, denial and error"));
+                }
+                for argument in arguments {
+                    classes.push(LogClass::parse(cursor, &argument)?);
+                }
+            }
+            if classes.is_empty() {
+                classes.push(LogClass::All);
+            }
+            rules.push(Self { zones, format, classes });
+        }
+        Ok(rules)
+    }
+}
+
+impl LogClass {
+    fn parse(cursor: &Cursor<'_>, text: &str) -> Result<Self, CorefileError> {
+        match text {
+            "all" => Ok(Self::All),
+            "success" => Ok(Self::Success),
+            "denial" => Ok(Self::Denial),
+            "error" => Ok(Self::Error),
+            "}" => Err(cursor.error("invalid Class: \"}\"; put '}' on a line of its own")),
+            _ => Err(cursor.error(format!("invalid Class: {text:?}; there are all, success, denial and error"))),
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The directives: one file each, with the values that it takes and how its lines are read.
 
 mod bind;
+mod bufsize;
 mod cache;
 mod chaos;
 mod dns64;
@@ -18,6 +19,7 @@ mod reload;
 mod template;
 
 pub use bind::{Bind, BindAddress};
+pub use bufsize::lower_bufsize;
 pub use cache::{Cache, CacheSide, ServeStale};
 pub use chaos::Chaos;
 pub use dns64::Dns64;
@@ -33,3 +35,48 @@ pub use prometheus::Prometheus;
 pub use ready::Ready;
 pub use reload::Reload;
 pub use template::{Template, TemplateClass, TemplateType};
+
+use crate::config::corefile::{CorefileError, Cursor};
+
+/// The directives that are built, in the order of the alphabet.
+pub const NAMES: [&str; 18] = [
+    "bind",
+    "bufsize",
+    "cache",
+    "chaos",
+    "dns64",
+    "errors",
+    "forward",
+    "health",
+    "hosts",
+    "kubernetes",
+    "loadbalance",
+    "log",
+    "loop",
+    "prometheus",
+    "ready",
+    "reload",
+    "template",
+    "whoami",
+];
+
+/// A directive that is a word and nothing else: it is there.
+pub fn lower_alone(cursor: &mut Cursor<'_>) -> Result<bool, CorefileError> {
+    cursor.next();
+    cursor.no_argument()?;
+    match cursor.next() {
+        true => Err(cursor.once()),
+        false => Ok(true),
+    }
+}
+
+/// HOST:PORT as Go takes it, with `port` where the text names none.
+fn lower_address(cursor: &Cursor<'_>, text: &str) -> Result<String, CorefileError> {
+    let has_port = text.rsplit_once(':').is_some_and(|(host, port)| {
+        port.parse::<u16>().is_ok() && (!host.contains(':') || (host.starts_with('[') && host.ends_with(']')))
+    });
+    match has_port {
+        true => Ok(text.to_owned()),
+        false => Err(cursor.error(format!("an address is HOST:PORT or :PORT, not {text:?}"))),
+    }
+}

@@ -1,5 +1,7 @@
 //! `template CLASS TYPE [ZONES...] { match REGEXP...; rcode CODE; fallthrough }`: fixed answers by pattern.
 
+use crate::config::corefile::{CorefileError, Cursor};
+
 use super::Fallthrough;
 use crate::dns::{Class, Name, RecordType, ResponseCode};
 
@@ -34,4 +36,96 @@ pub enum TemplateClass {
 pub enum TemplateType {
     Any,
     One(RecordType),
+}
+
+impl Template {
+    /// Reads all `template` directives of a block.
+    pub fn lower(cursor: &mut Cursor<'_>) -> Result<Vec<Self>, CorefileError> {
+        let mut templates = Vec::new();
+        while cursor.next() {
+            let arguments = cursor.arguments();
+            let [class, record_type, zones @ ..] = arguments.as_slice() else {
+                return Err(cursor.error("takes a class and a type, e.g. `template IN AAAA`"));
+            };
+            let class = match class.as_str() {
+                "ANY" => TemplateClass::Any,
+                text => TemplateClass::One(
+                    text.parse().map_err(|_| cursor.error(format!("invalid class {text:?}; use IN, CH or ANY")))?,
+                ),
+            };
+            let record_type =
+                match record_type.as_str() {
+                    "ANY" => TemplateType::Any,
+                    text => TemplateType::One(text.parse().map_err(|_| {
+                        cursor.error(format!("invalid type {text:?}; types are upper case, such as AAAA"))
+                    })?),
+                };
+            let mut template = Self {
+                class,
+                record_type,
+                zones: cursor.zones(zones),
+                patterns: Vec::new(),
+                response_code: ResponseCode::NoError,
+                fallthrough: Fallthrough::default(),
+            };
+            while cursor.next_option() {
+                template.lower_option(cursor)?;
+            }
+            templates.push(template);
+        }
+        Ok(templates)
+    }
+
+    fn lower_option(&mut self, cursor: &mut Cursor<'_>) -> Result<(), CorefileError> {
+        match cursor.word().to_owned().as_str() {
+            "match" => {
+                let patterns = cursor.arguments();
+                if patterns.is_empty() {
+                    return Err(cursor.error("match takes regular expressions"));
+                }
+                for pattern in patterns {
+                    if let Err(error) = regex::Regex::new(&pattern) {
+                        return Err(cursor.error(format!("could not parse regex {pattern:?}: {error}")));
+                    }
+                    self.patterns.push(pattern);
+                }
+            }
+            "rcode" => {
+                // One argument is taken, whatever follows: `{ rcode NXDOMAIN }` on one line is legal here.
+                cursor.next_argument();
+                self.response_code = parse_code(cursor.word()).ok_or_else(|| {
+                    cursor
+                        .error(format!("unknown rcode {:?}; use NOERROR, NXDOMAIN, REFUSED, SERVFAIL …", cursor.word()))
+                })?;
+            }
+            "fallthrough" => self.fallthrough = Fallthrough::lower(cursor)?,
+            "upstream" => {
+                cursor.arguments();
+            }
+            option @ ("answer" | "additional" | "authority" | "ederror" | "var" | "expr") => {
+                return Err(
+                    cursor.error(format!("{option} is not built yet: a template answers with a fixed rcode only"))
+                );
+            }
+            _ => return Err(cursor.unknown("match, rcode, fallthrough")),
+        }
+        Ok(())
+    }
+}
+
+fn parse_code(text: &str) -> Option<ResponseCode> {
+    Some(match text.to_ascii_uppercase().as_str() {
+        "NOERROR" => ResponseCode::NoError,
+        "FORMERR" => ResponseCode::FormErr,
+        "SERVFAIL" => ResponseCode::ServFail,
+        "NXDOMAIN" => ResponseCode::NXDomain,
+        "NOTIMP" => ResponseCode::NotImp,
+        "REFUSED" => ResponseCode::Refused,
+        "YXDOMAIN" => ResponseCode::YXDomain,
+        "YXRRSET" => ResponseCode::YXRRSet,
+        "NXRRSET" => ResponseCode::NXRRSet,
+        "NOTAUTH" => ResponseCode::NotAuth,
+        "NOTZONE" => ResponseCode::NotZone,
+        _ => return None,
+    })
 }

@@ -1,0 +1,262 @@
+//! A walk over the words of one directive.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::lex::Token;
+use super::parse::{Directive, follows_on_line};
+use super::{CorefileError, Surroundings};
+use crate::dns::{Name, parse_name, reverse_zones};
+
+/// A walk over the words of one directive, as Caddy's dispenser does it: with its odd rule that `}` on the line of an
+/// option is taken for an argument of it.
+pub struct Cursor<'a> {
+    directive: &'a Directive,
+    at: Option<usize>,
+    is_in_block: bool,
+    /// Files and variables.
+    pub surroundings: &'a dyn Surroundings,
+    /// The zones of the server block, which many directives fall back to.
+    pub block_zones: &'a [Name],
+    /// Sentences for the log.
+    pub warnings: &'a mut Vec<String>,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(
+        directive: &'a Directive,
+        surroundings: &'a dyn Surroundings,
+        block_zones: &'a [Name],
+        warnings: &'a mut Vec<String>,
+    ) -> Self {
+        Self { directive, at: None, is_in_block: false, surroundings, block_zones, warnings }
+    }
+
+    /// Goes to the next word, which is the directive's name on the first call; false at the end.
+    pub fn next(&mut self) -> bool {
+        let next = self.at.map_or(0, |at| at + 1);
+        if next < self.directive.tokens.len() {
+            self.at = Some(next);
+        }
+        next < self.directive.tokens.len()
+    }
+
+    /// Goes to the next word if it is on this line.
+    pub fn next_argument(&mut self) -> bool {
+        let Some(at) = self.at else { return self.next() };
+        let pair = (self.directive.tokens.get(at), self.directive.tokens.get(at + 1));
+        let follows = matches!(pair, (Some(token), Some(next)) if follows_on_line(token, next));
+        if follows {
+            self.at = Some(at + 1);
+        }
+        follows
+    }
+
+    /// The words up to the end of the line or an opening brace.
+    pub fn arguments(&mut self) -> Vec<String> {
+        let mut arguments = Vec::new();
+        while self.next_argument() {
+            if self.word() == "{" {
+                self.step_back();
+                break;
+            }
+            arguments.push(self.word().to_owned());
+        }
+        arguments
+    }
+
+    /// Goes to the next option in the directive's braces; false when there are none, or no more.
+    pub fn next_option(&mut self) -> bool {
+        if !self.is_in_block {
+            if !self.next_argument() {
+                return false;
+            }
+            if self.word() != "{" {
+                self.step_back();
+                return false;
+            }
+        }
+        self.is_in_block = self.next() && self.word() != "}";
+        self.is_in_block
+    }
+
+    /// The word here.
+    pub fn word(&self) -> &str {
+        self.at.and_then(|at| self.directive.tokens.get(at)).map_or("", |token| &token.text)
+    }
+
+    fn step_back(&mut self) {
+        self.at = self.at.and_then(|at| at.checked_sub(1));
+    }
+
+    /// The one argument of an option.
+    pub fn one_argument(&mut self, what: &str) -> Result<String, CorefileError> {
+        let option = self.word().to_owned();
+        match <[String; 1]>::try_from(self.arguments()) {
+            Ok([argument]) => Ok(argument),
+            Err(found) => Err(self.error(format!("{option} takes {what}, and nothing else; found {found:?}"))),
+        }
+    }
+
+    /// No argument behind an option.
+    pub fn no_argument(&mut self) -> Result<(), CorefileError> {
+        let option = self.word().to_owned();
+        match self.arguments().as_slice() {
+            [] => Ok(()),
+            found => Err(self.error(format!("{option} takes no argument; found {found:?}"))),
+        }
+    }
+
+    /// A number within bounds.
+    pub fn number<T: FromStr + PartialOrd + std::fmt::Display>(
+        &self,
+        text: &str,
+        what: &str,
+        bounds: std::ops::RangeInclusive<T>,
+    ) -> Result<T, CorefileError> {
+        let number = text.parse().ok().filter(|number| bounds.contains(number));
+        number.ok_or_else(|| {
+            self.error(format!("{what} is a number from {} to {}, not {text:?}", bounds.start(), bounds.end()))
+        })
+    }
+
+    /// A duration in Go's form (`5s`, `1m30s`, `250ms`).
+    pub fn duration(&self, text: &str, what: &str) -> Result<Duration, CorefileError> {
+        parse_duration(text)
+            .ok_or_else(|| self.error(format!("{what} is a duration such as 5s, 1m30s or 250ms, not {text:?}")))
+    }
+
+    /// Zones: names, or prefixes that stand for their reverse zones. What is neither is left out with a warning, as
+    /// CoreDNS leaves it out without one. No zones at all: those of the server block.
+    pub fn zones(&mut self, arguments: &[String]) -> Vec<Name> {
+        if arguments.is_empty() {
+            return self.block_zones.to_vec();
+        }
+        let mut zones = Vec::new();
+        for argument in arguments {
+            match parse_zone(argument) {
+                Some(parsed) => zones.extend(parsed),
+                None => {
+                    let what = format!("{argument:?} is no zone and is left out");
+                    self.warn(what);
+                }
+            }
+        }
+        zones
+    }
+
+    /// Adds a sentence for the log.
+    pub fn warn(&mut self, what: impl std::fmt::Display) {
+        let error = self.error(what.to_string());
+        self.warnings.push(error.to_string());
+    }
+
+    /// The error that something is wrong here.
+    pub fn error(&self, what: impl std::fmt::Display) -> CorefileError {
+        let token: Option<&Token> =
+            self.at.and_then(|at| self.directive.tokens.get(at)).or(self.directive.tokens.last());
+        CorefileError {
+            file: token.map(|token| token.file.to_string()).unwrap_or_default(),
+            line: token.map_or(1, |token| token.line),
+            what: format!("{}: {what}", self.directive.name),
+        }
+    }
+
+    /// The error that this directive may stand once in a block.
+    pub fn once(&self) -> CorefileError {
+        self.error("can be used once per server block only; remove one of them")
+    }
+
+    /// The error that the word here is no option of the directive; `known` are those that are.
+    pub fn unknown(&self, known: &str) -> CorefileError {
+        self.error(format!("unknown property {:?}; it takes {known}", self.word()))
+    }
+}
+
+/// The zones of a word: a name with an optional scheme and port, or a prefix. None: neither.
+pub fn parse_zone(word: &str) -> Option<Vec<Name>> {
+    let word = word.split_once("://").map_or(word, |(_, rest)| rest);
+    if let Some(prefix) = parse_prefix(word) {
+        return Some(reverse_zones(prefix));
+    }
+    let word = match word.rsplit_once(':') {
+        Some((zone, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => zone,
+        _ => word,
+    };
+    (!word.is_empty() && !word.contains('/')).then(|| parse_name(word).ok())?.map(|name| vec![name.to_lowercase()])
+}
+
+/// A prefix, whose address may have bits beyond its length.
+pub fn parse_prefix(word: &str) -> Option<ipnet::IpNet> {
+    word.contains('/').then(|| word.parse::<ipnet::IpNet>().ok()).flatten().map(|prefix| prefix.trunc())
+}
+
+/// Reads a duration as Go does: a row of numbers with units; `0` needs none.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    let mut total = Duration::ZERO;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, behind) = rest.split_at(digits);
+        let unit_end = behind.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(behind.len());
+        let (unit, next) = behind.split_at(unit_end);
+        let seconds = match unit {
+            "ns" => 1e-9,
+            "us" | "µs" | "μs" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return None,
+        };
+        let part = Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?;
+        total = total.checked_add(part)?;
+        rest = next;
+    }
+    Some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_as_in_go() {
+        let check = |text: &str, expected: Option<f64>| {
+            assert_eq!(parse_duration(text), expected.map(Duration::from_secs_f64), "{text}");
+        };
+        check("5s", Some(5.0));
+        check("1m30s", Some(90.0));
+        check("0.5s", Some(0.5));
+        check("250ms", Some(0.25));
+        check("1h", Some(3600.0));
+        check("0", Some(0.0));
+        check("5", None);
+        check("", None);
+        check("s", None);
+        check("-5s", None);
+        check("5 s", None);
+    }
+
+    #[test]
+    fn zones_are_names_or_prefixes() {
+        let check = |word: &str, expected: Option<&str>| {
+            let zones = parse_zone(word).and_then(|zones| zones.into_iter().next());
+            assert_eq!(zones.map(|zone| zone.to_ascii()).as_deref(), expected, "{word}");
+        };
+        check("Cluster.Local", Some("cluster.local."));
+        check("cluster.local.", Some("cluster.local."));
+        check("dns://example.org:53", Some("example.org."));
+        check("10.96.0.0/24", Some("0.96.10.in-addr.arpa."));
+        check("10.96.0.1/24", Some("0.96.10.in-addr.arpa."));
+        check(".", Some("."));
+        check("a..b", None);
+        check("", None);
+    }
+}
