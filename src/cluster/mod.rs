@@ -1,14 +1,19 @@
 //! The names of a cluster, as immutable values.
 //!
-//! [`model`] holds what is kept of Kubernetes objects, [`Change`] says what happened to one, [`Snapshot`] is the whole
-//! cluster at one moment, and [`Store`] hands the newest snapshot to queries. No sockets, tasks, logs or clock here.
+//! [`model`](self) holds what is kept of Kubernetes objects, [`Change`] says what happened to one, [`Snapshot`] is the
+//! whole cluster at one moment, [`ClusterName`] is the schema of its names, and [`Store`] hands the newest snapshot to
+//! queries. No sockets, tasks, logs or clock here: time is an argument.
 
 mod change;
 mod model;
+mod name;
+mod selector;
 mod snapshot;
 mod store;
 
 pub use change::{Change, ObjectKey, Resource};
 pub use model::{Endpoint, EndpointSlice, Labels, Namespace, Pod, Port, Service, ServiceKind};
-pub use snapshot::Snapshot;
-pub use store::{Store, SyncState};
+pub use name::ClusterName;
+pub use selector::{InvalidSelector, Selector};
+pub use snapshot::{NamespaceView, ServiceView, Snapshot};
+pub use store::Store;

@@ -99,3 +99,43 @@ pub struct Pod {
     /// Its labels.
     pub labels: Labels,
 }
+
+impl Service {
+    /// Its cluster IPs; none if it is headless or an alias.
+    pub fn cluster_ips(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let addresses = match &self.kind {
+            ServiceKind::ClusterIp(addresses) => addresses.as_slice(),
+            ServiceKind::Headless | ServiceKind::ExternalName(_) => &[],
+        };
+        addresses.iter().copied()
+    }
+}
+
+impl EndpointSlice {
+    /// Its endpoints that are ready.
+    pub fn ready(&self) -> impl Iterator<Item = &Endpoint> {
+        self.endpoints.iter().filter(|endpoint| endpoint.is_ready)
+    }
+
+    /// The addresses of its endpoints that are ready.
+    pub fn ready_addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.ready().flat_map(|endpoint| endpoint.addresses.iter().copied())
+    }
+}
+
+impl Endpoint {
+    /// The label that names it below its Service, for one of its addresses: its hostname; the name of its Pod, if those are
+    /// wanted and it is a label; or the address with dashes, which never ends in one (`fd00::` is `fd00--0`).
+    pub fn label(&self, address: IpAddr, uses_pod_names: bool) -> String {
+        let is_label = |name: &&String| (1..=63).contains(&name.len()) && !name.contains('.');
+        let pod = self.pod.as_ref().filter(|_| uses_pod_names).filter(is_label);
+        if let Some(name) = self.hostname.as_ref().filter(is_label).or(pod) {
+            return name.to_ascii_lowercase();
+        }
+        let label = address.to_string().replace(['.', ':'], "-");
+        match label.ends_with('-') {
+            true => label + "0",
+            false => label,
+        }
+    }
+}

@@ -1,15 +1,431 @@
 //! The whole cluster at one moment.
 
-use super::Change;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use imbl::{HashMap as SharedMap, OrdMap, OrdSet};
+
+use super::{Change, EndpointSlice, Namespace, ObjectKey, Pod, Resource, Service};
 
 /// The whole cluster at one moment. Cloning is cheap: clones share what they have in common.
 #[derive(Clone, Debug, Default)]
-pub struct Snapshot {}
+pub struct Snapshot {
+    namespaces: SharedMap<Arc<str>, NamespaceView>,
+    slices: SharedMap<ObjectKey, Arc<EndpointSlice>>,
+    pods: SharedMap<ObjectKey, Arc<Pod>>,
+    /// Services by cluster IP.
+    cluster_ips: SharedMap<IpAddr, OrdSet<ObjectKey>>,
+    /// EndpointSlices by the addresses of their ready endpoints.
+    endpoint_ips: SharedMap<IpAddr, OrdSet<ObjectKey>>,
+    /// Pods by address.
+    pod_ips: SharedMap<IpAddr, OrdSet<ObjectKey>>,
+    synced: BTreeSet<Resource>,
+    /// What lists that are under way have named so far.
+    listed: HashMap<Resource, HashSet<ObjectKey>>,
+    serial: u32,
+}
+
+/// What is known of a namespace.
+#[derive(Clone, Debug, Default)]
+pub struct NamespaceView {
+    /// The Namespace itself; None: there are objects in it, but it is not there.
+    pub namespace: Option<Arc<Namespace>>,
+    services: SharedMap<Arc<str>, ServiceView>,
+}
+
+/// A Service and its EndpointSlices. Each may come and go before the other.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceView {
+    /// The Service itself; None: slices name it, but it is not there.
+    pub service: Option<Arc<Service>>,
+    slices: OrdMap<Arc<str>, Arc<EndpointSlice>>,
+}
+
+impl ServiceView {
+    /// Its EndpointSlices, in the order of their names.
+    pub fn slices(&self) -> impl Iterator<Item = &EndpointSlice> {
+        self.slices.values().map(|slice| &**slice)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.service.is_none() && self.slices.is_empty()
+    }
+}
+
+impl NamespaceView {
+    /// The Service of a name, if it is there.
+    pub fn service(&self, name: &str) -> Option<&ServiceView> {
+        self.services.get(name).filter(|view| view.service.is_some())
+    }
+}
 
 impl Snapshot {
+    /// The namespace of a name, if it is there.
+    pub fn namespace(&self, name: &str) -> Option<&NamespaceView> {
+        self.namespaces.get(name).filter(|view| view.namespace.is_some())
+    }
+
+    /// The Services with a cluster IP, in the order of their names.
+    pub fn services_at(&self, address: IpAddr) -> impl Iterator<Item = &ObjectKey> {
+        self.cluster_ips.get(&address).into_iter().flatten()
+    }
+
+    /// The EndpointSlices with a ready endpoint at an address, in the order of their names.
+    pub fn slices_at(&self, address: IpAddr) -> impl Iterator<Item = &EndpointSlice> {
+        let keys = self.endpoint_ips.get(&address).into_iter().flatten();
+        keys.filter_map(|key| self.slices.get(key)).map(|slice| &**slice)
+    }
+
+    /// The Pods with an address, in the order of their names.
+    pub fn pods_at(&self, address: IpAddr) -> impl Iterator<Item = &Pod> {
+        let keys = self.pod_ips.get(&address).into_iter().flatten();
+        keys.filter_map(|key| self.pods.get(key)).map(|pod| &**pod)
+    }
+
+    /// Whether a resource was listed once, so that what is not here is not there.
+    pub fn is_synced(&self, resource: Resource) -> bool {
+        self.synced.contains(&resource)
+    }
+
+    /// The serial of SOA records: the time in seconds of the last change that an answer may show. It never goes back.
+    pub fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// How many objects of a resource are known.
+    pub fn count(&self, resource: Resource) -> usize {
+        match resource {
+            Resource::Namespaces => self.namespaces.values().filter(|view| view.namespace.is_some()).count(),
+            Resource::Services => {
+                let services = self.namespaces.values().flat_map(|view| view.services.values());
+                services.filter(|view| view.service.is_some()).count()
+            }
+            Resource::EndpointSlices => self.slices.len(),
+            Resource::Pods => self.pods.len(),
+        }
+    }
+
     /// Applies a change at `now_unix` seconds; returns whether an answer may be different afterwards.
     pub fn apply(&mut self, change: Change, now_unix: u32) -> bool {
-        let _ = (change, now_unix);
-        false
+        let changed = match change {
+            Change::Namespace(namespace) => self.set_namespace(namespace),
+            Change::Service(service) => self.set_service(service),
+            Change::EndpointSlice(slice) => self.set_slice(slice),
+            Change::Pod(pod) => self.set_pod(pod),
+            Change::Removed(resource, key) => self.remove(resource, &key),
+            Change::ListStarted(resource) => {
+                self.listed.insert(resource, HashSet::new());
+                false
+            }
+            Change::ListEnded(resource) => self.end_list(resource),
+        };
+        if changed {
+            self.serial = self.serial.max(now_unix);
+        }
+        changed
+    }
+
+    /// Removes what the list did not name. Until here, everything that was known was served.
+    fn end_list(&mut self, resource: Resource) -> bool {
+        let listed = self.listed.remove(&resource).unwrap_or_default();
+        let gone: Vec<ObjectKey> = self.keys(resource).into_iter().filter(|key| !listed.contains(key)).collect();
+        let mut changed = self.synced.insert(resource);
+        for key in gone {
+            changed |= self.remove(resource, &key);
+        }
+        changed
+    }
+
+    fn keys(&self, resource: Resource) -> Vec<ObjectKey> {
+        match resource {
+            Resource::Namespaces => {
+                let there = self.namespaces.iter().filter(|(_, view)| view.namespace.is_some());
+                there.map(|(name, _)| ObjectKey { namespace: "".into(), name: name.clone() }).collect()
+            }
+            Resource::Services => {
+                let views = self.namespaces.iter().flat_map(|(namespace, view)| {
+                    view.services.iter().map(move |(name, service)| (namespace, name, service))
+                });
+                views
+                    .filter(|(.., view)| view.service.is_some())
+                    .map(|(namespace, name, _)| ObjectKey { namespace: namespace.clone(), name: name.clone() })
+                    .collect()
+            }
+            Resource::EndpointSlices => self.slices.keys().cloned().collect(),
+            Resource::Pods => self.pods.keys().cloned().collect(),
+        }
+    }
+
+    fn note(&mut self, resource: Resource, key: &ObjectKey) {
+        if let Some(listed) = self.listed.get_mut(&resource) {
+            listed.insert(key.clone());
+        }
+    }
+
+    fn set_namespace(&mut self, namespace: Namespace) -> bool {
+        let key = ObjectKey { namespace: "".into(), name: namespace.name.clone() };
+        self.note(Resource::Namespaces, &key);
+        let view = self.namespaces.entry(key.name).or_default();
+        let changed = view.namespace.as_deref() != Some(&namespace);
+        view.namespace = Some(Arc::new(namespace));
+        changed
+    }
+
+    fn set_service(&mut self, service: Service) -> bool {
+        let key = ObjectKey { namespace: service.namespace.clone(), name: service.name.clone() };
+        self.note(Resource::Services, &key);
+        let view =
+            self.namespaces.entry(key.namespace.clone()).or_default().services.entry(key.name.clone()).or_default();
+        if view.service.as_deref() == Some(&service) {
+            return false;
+        }
+        let before = view.service.replace(Arc::new(service.clone()));
+        unindex(&mut self.cluster_ips, before.iter().flat_map(|before| before.cluster_ips()), &key);
+        index(&mut self.cluster_ips, service.cluster_ips(), &key);
+        true
+    }
+
+    fn set_slice(&mut self, slice: EndpointSlice) -> bool {
+        let key = ObjectKey { namespace: slice.namespace.clone(), name: slice.name.clone() };
+        self.note(Resource::EndpointSlices, &key);
+        if self.slices.get(&key).is_some_and(|before| **before == slice) {
+            return false;
+        }
+        self.remove_slice(&key);
+        index(&mut self.endpoint_ips, slice.ready_addresses(), &key);
+        let slice = Arc::new(slice);
+        if let Some(service) = slice.service.clone() {
+            let services = &mut self.namespaces.entry(key.namespace.clone()).or_default().services;
+            services.entry(service).or_default().slices.insert(key.name.clone(), slice.clone());
+        }
+        self.slices.insert(key, slice);
+        true
+    }
+
+    fn set_pod(&mut self, pod: Pod) -> bool {
+        let key = ObjectKey { namespace: pod.namespace.clone(), name: pod.name.clone() };
+        self.note(Resource::Pods, &key);
+        if self.pods.get(&key).is_some_and(|before| **before == pod) {
+            return false;
+        }
+        self.remove_pod(&key);
+        index(&mut self.pod_ips, pod.addresses.iter().copied(), &key);
+        self.pods.insert(key, Arc::new(pod));
+        true
+    }
+
+    fn remove(&mut self, resource: Resource, key: &ObjectKey) -> bool {
+        match resource {
+            Resource::Namespaces => self.remove_namespace(&key.name),
+            Resource::Services => self.remove_service(key),
+            Resource::EndpointSlices => self.remove_slice(key),
+            Resource::Pods => self.remove_pod(key),
+        }
+    }
+
+    fn remove_namespace(&mut self, name: &Arc<str>) -> bool {
+        let Some(view) = self.namespaces.get_mut(name) else { return false };
+        let changed = view.namespace.take().is_some();
+        self.tidy_namespace(name);
+        changed
+    }
+
+    fn remove_service(&mut self, key: &ObjectKey) -> bool {
+        let Some(view) = self.namespaces.get_mut(&key.namespace) else { return false };
+        let Some(service) = view.services.get_mut(&key.name).and_then(|view| view.service.take()) else { return false };
+        unindex(&mut self.cluster_ips, service.cluster_ips(), key);
+        self.tidy_service(&key.namespace, &key.name);
+        true
+    }
+
+    fn remove_slice(&mut self, key: &ObjectKey) -> bool {
+        let Some(slice) = self.slices.remove(key) else { return false };
+        unindex(&mut self.endpoint_ips, slice.ready_addresses(), key);
+        if let Some(service) = &slice.service {
+            if let Some(view) = self.namespaces.get_mut(&key.namespace).and_then(|view| view.services.get_mut(service))
+            {
+                view.slices.remove(&key.name);
+            }
+            self.tidy_service(&key.namespace, service);
+        }
+        true
+    }
+
+    fn remove_pod(&mut self, key: &ObjectKey) -> bool {
+        let Some(pod) = self.pods.remove(key) else { return false };
+        unindex(&mut self.pod_ips, pod.addresses.iter().copied(), key);
+        true
+    }
+
+    fn tidy_service(&mut self, namespace: &Arc<str>, name: &Arc<str>) {
+        if let Some(view) = self.namespaces.get_mut(namespace)
+            && view.services.get(name).is_some_and(ServiceView::is_empty)
+        {
+            view.services.remove(name);
+        }
+        self.tidy_namespace(namespace);
+    }
+
+    fn tidy_namespace(&mut self, name: &Arc<str>) {
+        let is_empty = |view: &NamespaceView| view.namespace.is_none() && view.services.is_empty();
+        if self.namespaces.get(name).is_some_and(is_empty) {
+            self.namespaces.remove(name);
+        }
+    }
+}
+
+type Index = SharedMap<IpAddr, OrdSet<ObjectKey>>;
+
+fn index(index: &mut Index, addresses: impl IntoIterator<Item = IpAddr>, key: &ObjectKey) {
+    for address in addresses {
+        index.entry(address).or_default().insert(key.clone());
+    }
+}
+
+fn unindex(index: &mut Index, addresses: impl IntoIterator<Item = IpAddr>, key: &ObjectKey) {
+    for address in addresses {
+        let Some(keys) = index.get_mut(&address) else { continue };
+        keys.remove(key);
+        if keys.is_empty() {
+            index.remove(&address);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cluster::{Endpoint, Labels, ServiceKind};
+
+    fn slice(namespace: &str, name: &str, service: Option<&str>, last: u8) -> EndpointSlice {
+        EndpointSlice {
+            namespace: namespace.into(),
+            name: name.into(),
+            service: service.map(Into::into),
+            endpoints: vec![Endpoint {
+                addresses: vec![IpAddr::from([10, 0, 0, last])],
+                names: Vec::new(),
+                hostname: None,
+                pod: None,
+                is_ready: true,
+                zone: None,
+            }],
+            ports: Vec::new(),
+        }
+    }
+
+    fn service(namespace: &str, name: &str, last: u8) -> Service {
+        Service {
+            namespace: namespace.into(),
+            name: name.into(),
+            kind: ServiceKind::ClusterIp(vec![IpAddr::from([10, 96, 0, last])]),
+            ports: Vec::new(),
+            external_addresses: Vec::new(),
+            external_names: Vec::new(),
+        }
+    }
+
+    fn namespace(name: &str) -> Namespace {
+        Namespace { name: name.into(), labels: Labels::new() }
+    }
+
+    fn key(namespace: &str, name: &str) -> ObjectKey {
+        ObjectKey { namespace: namespace.into(), name: name.into() }
+    }
+
+    #[test]
+    fn a_slice_may_come_before_its_service() {
+        let mut snapshot = Snapshot::default();
+        snapshot.apply(Change::Namespace(namespace("ns")), 1);
+        snapshot.apply(Change::EndpointSlice(slice("ns", "web-1", Some("web"), 1)), 2);
+        assert!(snapshot.namespace("ns").unwrap().service("web").is_none());
+        snapshot.apply(Change::Service(service("ns", "web", 1)), 3);
+        assert_eq!(snapshot.namespace("ns").unwrap().service("web").unwrap().slices().count(), 1);
+        snapshot.apply(Change::Removed(Resource::Services, key("ns", "web")), 4);
+        assert!(snapshot.namespace("ns").unwrap().service("web").is_none());
+    }
+
+    #[test]
+    fn a_list_removes_only_what_it_did_not_name_and_only_at_its_end() {
+        let mut snapshot = Snapshot::default();
+        snapshot.apply(Change::Namespace(namespace("ns")), 1);
+        for name in ["old", "kept"] {
+            snapshot.apply(Change::Service(service("ns", name, 1)), 1);
+        }
+        snapshot.apply(Change::ListStarted(Resource::Services), 2);
+        snapshot.apply(Change::Service(service("ns", "kept", 1)), 2);
+        let is_there = |snapshot: &Snapshot, name| snapshot.namespace("ns").unwrap().service(name).is_some();
+        assert!(is_there(&snapshot, "old") && !snapshot.is_synced(Resource::Services));
+        snapshot.apply(Change::ListEnded(Resource::Services), 3);
+        assert!(!is_there(&snapshot, "old") && is_there(&snapshot, "kept"));
+        assert!(snapshot.is_synced(Resource::Services));
+        assert_eq!(snapshot.services_at(IpAddr::from([10, 96, 0, 1])).count(), 1);
+    }
+
+    #[test]
+    fn the_serial_is_the_time_of_the_last_change_and_never_goes_back() {
+        let mut snapshot = Snapshot::default();
+        assert!(snapshot.apply(Change::Service(service("ns", "web", 1)), 100));
+        assert!(!snapshot.apply(Change::Service(service("ns", "web", 1)), 200), "nothing changed");
+        assert_eq!(snapshot.serial(), 100);
+        assert!(snapshot.apply(Change::Service(service("ns", "web", 2)), 50));
+        assert_eq!(snapshot.serial(), 100);
+    }
+
+    #[test]
+    fn a_clone_does_not_see_later_changes() {
+        let mut snapshot = Snapshot::default();
+        snapshot.apply(Change::Namespace(namespace("ns")), 1);
+        let before = snapshot.clone();
+        snapshot.apply(Change::Service(service("ns", "web", 1)), 1);
+        assert!(before.namespace("ns").unwrap().service("web").is_none());
+    }
+
+    /// Any change of a small world.
+    fn any_change() -> impl Strategy<Value = Change> {
+        let name = prop::sample::select(vec!["a", "b", "c"]);
+        let resource = prop::sample::select(vec![Resource::Namespaces, Resource::Services, Resource::EndpointSlices]);
+        (resource, name.clone(), name.clone(), name, 1u8..4, 0u8..3).prop_map(
+            |(resource, ns, name, service_name, last, kind)| match (kind, resource) {
+                (0, Resource::Namespaces) => Change::Removed(resource, key("", ns)),
+                (0, _) => Change::Removed(resource, key(ns, name)),
+                (_, Resource::Namespaces) => Change::Namespace(namespace(ns)),
+                (_, Resource::Services) => Change::Service(service(ns, name, last)),
+                _ => Change::EndpointSlice(slice(ns, name, Some(service_name), last)),
+            },
+        )
+    }
+
+    proptest! {
+        /// A list of everything that is there changes nothing, whatever happened before.
+        #[test]
+        fn the_indexes_hold_what_the_objects_say(changes in prop::collection::vec(any_change(), 0..60)) {
+            let mut snapshot = Snapshot::default();
+            for change in changes {
+                snapshot.apply(change, 1);
+            }
+            let mut fresh = Snapshot::default();
+            for (name, view) in &snapshot.namespaces {
+                if view.namespace.is_some() {
+                    fresh.apply(Change::Namespace(namespace(name)), 1);
+                }
+                for service in view.services.values().filter_map(|view| view.service.as_deref()) {
+                    fresh.apply(Change::Service(service.clone()), 1);
+                }
+            }
+            for slice in snapshot.slices.values() {
+                fresh.apply(Change::EndpointSlice((**slice).clone()), 1);
+            }
+            prop_assert_eq!(&fresh.cluster_ips, &snapshot.cluster_ips);
+            prop_assert_eq!(&fresh.endpoint_ips, &snapshot.endpoint_ips);
+            prop_assert_eq!(fresh.namespaces.len(), snapshot.namespaces.len());
+            let slices = |snapshot: &Snapshot| -> usize {
+                snapshot.namespaces.values().flat_map(|view| view.services.values()).map(|view| view.slices.len()).sum()
+            };
+            prop_assert_eq!(slices(&fresh), slices(&snapshot));
+        }
     }
 }

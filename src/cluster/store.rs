@@ -11,23 +11,21 @@ use super::{Resource, Snapshot};
 #[derive(Debug)]
 pub struct Store {
     snapshot: ArcSwap<Snapshot>,
+    wanted: Vec<Resource>,
     synced: watch::Sender<bool>,
 }
 
-/// Which resources have been listed at least once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyncState {
-    /// Resources that have not.
-    pub missing: Vec<Resource>,
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Self { snapshot: ArcSwap::default(), synced: watch::Sender::new(false) }
-    }
-}
-
 impl Store {
+    /// A store of a cluster that nothing is known of yet; `wanted` are the resources that will be listed.
+    pub fn new(wanted: Vec<Resource>) -> Self {
+        Self { snapshot: ArcSwap::default(), wanted, synced: watch::Sender::new(false) }
+    }
+
+    /// The resources that are listed and watched.
+    pub fn wanted(&self) -> &[Resource] {
+        &self.wanted
+    }
+
     /// The newest snapshot. A query loads it once.
     pub fn load(&self) -> arc_swap::Guard<Arc<Snapshot>> {
         self.snapshot.load()
@@ -35,21 +33,13 @@ impl Store {
 
     /// Makes a snapshot the newest. Only the owner task calls this.
     pub fn publish(&self, snapshot: Snapshot) {
+        let is_synced = self.wanted.iter().all(|resource| snapshot.is_synced(*resource));
         self.snapshot.store(Arc::new(snapshot));
+        self.synced.send_if_modified(|synced| std::mem::replace(synced, is_synced) != is_synced);
     }
 
-    /// Whether everything that is watched was listed once. It never becomes false again: what was learned is served.
-    pub fn is_synced(&self) -> bool {
-        *self.synced.borrow()
-    }
-
-    /// The same as a channel, for those who wait for it.
+    /// Whether everything that is wanted was listed once; what was learned then is served for ever.
     pub fn synced(&self) -> watch::Receiver<bool> {
         self.synced.subscribe()
-    }
-
-    /// Says that everything that is watched was listed once.
-    pub fn set_synced(&self) {
-        self.synced.send_replace(true);
     }
 }

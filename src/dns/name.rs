@@ -52,6 +52,11 @@ fn parse_escape(octets: &mut std::str::Bytes<'_>) -> Option<u8> {
     std::str::from_utf8(&digits).ok()?.parse().ok()
 }
 
+/// How many labels a name has, the root none. Unlike hickory's own count, `*` is a label like any other.
+pub fn label_count(name: &Name) -> usize {
+    name.iter().count()
+}
+
 /// The name below in-addr.arpa or ip6.arpa that stands for an address (RFC 1035 section 3.5, RFC 3596 section 2.5).
 pub fn reverse_name(address: IpAddr) -> Name {
     let text = match address {
@@ -123,7 +128,7 @@ pub fn reverse_zones(prefix: IpNet) -> Vec<Name> {
 }
 
 fn trim_front(name: &Name, labels: usize) -> Name {
-    let kept = name.iter().count() - labels;
+    let kept = label_count(name) - labels;
     name.trim_to(kept)
 }
 

@@ -66,8 +66,8 @@ impl Transport {
 }
 
 impl Query {
-    /// How many internal look-ups one query may cause in a row (CoreDNS's limit of an alias chain).
-    pub const DEPTH_MAX: u8 = 10;
+    /// How many internal look-ups one query may cause in a row: the longest chain of aliases that CoreDNS follows.
+    pub const DEPTH_MAX: u8 = 11;
 
     /// The same client asking for another name or type: for the targets of aliases and the A side of DNS64.
     ///

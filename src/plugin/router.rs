@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Pipeline;
 use super::prometheus::Prometheus;
-use crate::dns::{Answer, Name, Query, RecordType};
+use crate::dns::{Answer, Name, Query, RecordType, label_count};
 
 /// The zones of one listener.
 #[derive(Debug, Default)]
@@ -32,7 +32,7 @@ pub struct Zone {
 impl Router {
     /// A router over the zones of a listener; `dropped` counts what is in none of them.
     pub fn new(mut zones: Vec<Zone>, dropped: Option<Prometheus>) -> Self {
-        zones.sort_by_key(|zone| std::cmp::Reverse(zone.apex.num_labels()));
+        zones.sort_by_key(|zone| std::cmp::Reverse(label_count(&zone.apex)));
         Self { zones, dropped }
     }
 

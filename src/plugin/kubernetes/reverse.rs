@@ -1,0 +1,65 @@
+//! Reverse names: the Service of a cluster IP, the endpoints of any other address.
+
+use super::Kubernetes;
+use super::found::{Found, below};
+use crate::cluster::{EndpointSlice, ServiceKind, Snapshot};
+use crate::dns::{Name, Query, RData, Record, RecordType, address_of_reverse_name, rdata};
+use std::net::IpAddr;
+
+impl Kubernetes {
+    /// A cluster IP has exactly one name (Kubernetes DNS specification 2.3.3); other addresses have those of their
+    /// endpoints. Only names that resolve are given: unlike CoreDNS, which names Services that are not there.
+    pub(super) fn find_reverse(&self, query: &Query, apex: &Name, snapshot: &Snapshot) -> Found {
+        if query.name == *apex {
+            return self.find_apex(query, apex, snapshot);
+        }
+        if query.record_type != RecordType::PTR {
+            return Found::Nothing;
+        }
+        let (Some(address), Some(zone)) = (address_of_reverse_name(&query.name), self.primary_zone()) else {
+            return Found::Nothing;
+        };
+        let names = match self.service_name(address, snapshot) {
+            Some(name) => vec![name],
+            None => self.endpoint_names(address, snapshot),
+        };
+        let records: Vec<Record> = names
+            .iter()
+            .filter_map(|labels| below(labels, zone))
+            .map(|target| Record::from_rdata(query.name.clone(), self.config.ttl, RData::PTR(rdata::PTR(target))))
+            .collect();
+        match records.is_empty() {
+            true => Found::Nothing,
+            false => Found::records(records),
+        }
+    }
+
+    fn service_name(&self, address: IpAddr, snapshot: &Snapshot) -> Option<String> {
+        let key = snapshot.services_at(address).find(|key| self.is_exposed(&key.namespace, snapshot))?;
+        Some(format!("{}.{}.svc", key.name, key.namespace))
+    }
+
+    fn endpoint_names(&self, address: IpAddr, snapshot: &Snapshot) -> Vec<String> {
+        let mut names = Vec::new();
+        for slice in snapshot.slices_at(address).filter(|slice| self.resolves(slice, snapshot)) {
+            let Some(service) = &slice.service else { continue };
+            for endpoint in slice.ready().filter(|endpoint| endpoint.addresses.contains(&address)) {
+                let label = endpoint.label(address, self.config.endpoint_pod_names);
+                let name = format!("{label}.{service}.{}.svc", slice.namespace);
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        names
+    }
+
+    /// Whether the names of a slice's endpoints are answered.
+    fn resolves(&self, slice: &EndpointSlice, snapshot: &Snapshot) -> bool {
+        let view = slice.service.as_ref().and_then(|service| snapshot.namespace(&slice.namespace)?.service(service));
+        let service = view.and_then(|view| view.service.as_deref());
+        !self.config.no_endpoints
+            && self.is_exposed(&slice.namespace, snapshot)
+            && service.is_some_and(|service| !matches!(service.kind, ServiceKind::ExternalName(_)))
+    }
+}
