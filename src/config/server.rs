@@ -1,8 +1,8 @@
 //! Server blocks and their keys.
 
 use crate::config::directive::{
-    Bind, Cache, Chaos, Dns64, Errors, Forward, Health, Hosts, Kubernetes, LoadBalance, LogRule, Prometheus, Ready,
-    Reload, Template,
+    Bind, Cache, Chaos, Dns64, Errors, Forward, Health, Hosts, Kubernetes, LoadBalance, LogRule, NAMES, Prometheus,
+    Ready, Reload, Template,
 };
 use crate::dns::Name;
 
@@ -54,6 +54,33 @@ pub struct ServerBlock {
     pub template: Vec<Template>,
     /// `whoami`.
     pub whoami: bool,
+}
+
+impl ServerBlock {
+    /// The names of the directives that are in it, in the order of the alphabet.
+    pub fn directives(&self) -> Vec<&'static str> {
+        let present = [
+            !self.bind.addresses.is_empty(),
+            self.bufsize.is_some(),
+            self.cache.is_some(),
+            self.chaos.is_some(),
+            self.dns64.is_some(),
+            self.errors.is_some(),
+            !self.forward.is_empty(),
+            self.health.is_some(),
+            self.hosts.is_some(),
+            self.kubernetes.is_some(),
+            self.loadbalance.is_some(),
+            !self.log.is_empty(),
+            self.loop_detection,
+            self.prometheus.is_some(),
+            self.ready.is_some(),
+            self.reload.is_some(),
+            !self.template.is_empty(),
+            self.whoami,
+        ];
+        NAMES.into_iter().zip(present).filter_map(|(name, is_present)| is_present.then_some(name)).collect()
+    }
 }
 
 /// A zone with the scheme and port that it is served on, as in `dns://example.org:53`.

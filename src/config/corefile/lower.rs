@@ -85,7 +85,7 @@ pub fn lower(
         }
         config.servers.push(server);
     }
-    check_overlaps(&config, blocks, &mut errors);
+    check_overlaps(&config, blocks, surroundings.port(), &mut errors);
     if errors.is_empty() { Ok(config) } else { Err(errors) }
 }
 
@@ -189,21 +189,21 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
 }
 
 /// The same zone on the same port may be served once, unless the blocks listen on different addresses.
-fn check_overlaps(config: &Config, blocks: &[Block], errors: &mut Vec<CorefileError>) {
-    let mut served: HashMap<(Name, Option<u16>), Vec<&[BindAddress]>> = HashMap::new();
+fn check_overlaps(config: &Config, blocks: &[Block], default_port: u16, errors: &mut Vec<CorefileError>) {
+    let mut served: HashMap<(Name, u16), Vec<&[BindAddress]>> = HashMap::new();
     for (server, block) in config.servers.iter().zip(blocks) {
         let addresses = server.bind.addresses.as_slice();
         for key in &server.keys {
-            let others = served.entry((key.zone.clone(), key.port)).or_default();
+            let port = key.port.unwrap_or(default_port);
+            let others = served.entry((key.zone.clone(), port)).or_default();
             let overlaps = |other: &&&[BindAddress]| {
                 other.is_empty() || addresses.is_empty() || other.iter().any(|address| addresses.contains(address))
             };
             if others.iter().any(|other| overlaps(&other))
                 && let Some(token) = block.keys.first()
             {
-                let port = key.port.map_or("the default port".to_owned(), |port| format!("port {port}"));
                 let what = format!(
-                    "cannot serve {} on {port}: it is already defined; merge the blocks, or give them different `bind` addresses",
+                    "cannot serve {} on port {port}: it is already defined; merge the blocks, or give them different `bind` addresses",
                     key.zone
                 );
                 errors.push(error_at(token, what));

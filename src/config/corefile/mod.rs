@@ -9,7 +9,8 @@ mod lower;
 mod parse;
 mod surroundings;
 
-use std::path::Path;
+use std::fmt;
+use std::path::PathBuf;
 
 use sha2::{Digest, Sha512};
 
@@ -45,13 +46,48 @@ pub struct Loaded {
 /// What is read where a Corefile says nothing, as CoreDNS does it.
 const BUILT_IN: &str = ". {\nwhoami\nlog\n}\n";
 
-/// Reads a Corefile and everything that it imports, from the disk.
-pub fn load(path: &Path) -> Result<Loaded, Vec<CorefileError>> {
-    let name = path.display().to_string();
-    match System.read(path) {
-        Ok(text) => read(&text, &name, &System),
-        Err(error) => {
-            Err(vec![CorefileError { file: name, line: 1, what: format!("the file cannot be read: {error}") }])
+/// Where a Corefile is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// In a file, which is read again by each load.
+    File(PathBuf),
+    /// Here, as it came from standard input.
+    Text {
+        /// What messages call it; imports are looked for in the folder of that name.
+        name: String,
+        /// The Corefile.
+        text: String,
+    },
+}
+
+impl Source {
+    /// The Corefile that is used where there is none.
+    pub fn built_in() -> Self {
+        Self::Text { name: "built-in Corefile".to_owned(), text: String::new() }
+    }
+
+    /// Reads the Corefile and everything that it imports; `port` is that of server blocks that name none.
+    pub fn load(&self, port: u16) -> Result<Loaded, Vec<CorefileError>> {
+        let system = System { port };
+        match self {
+            Self::File(path) => {
+                let name = path.display().to_string();
+                let text = system.read(path).map_err(|error| {
+                    let what = format!("the Corefile cannot be read: {error}");
+                    vec![CorefileError { file: name.clone(), line: 1, what }]
+                })?;
+                read(&text, &name, &system)
+            }
+            Self::Text { name, text } => read(text, name, &system),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Text { name, .. } => f.write_str(name),
         }
     }
 }

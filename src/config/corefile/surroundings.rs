@@ -11,11 +11,18 @@ pub trait Surroundings {
     fn matching(&self, pattern: &str) -> Vec<PathBuf>;
     /// The value of an environment variable.
     fn variable(&self, name: &str) -> Option<String>;
+    /// The port of server blocks that name none (`-dns.port`).
+    fn port(&self) -> u16 {
+        53
+    }
 }
 
 /// The disk and the environment of the process.
 #[derive(Clone, Copy, Debug)]
-pub struct System;
+pub struct System {
+    /// The port of server blocks that name none.
+    pub port: u16,
+}
 
 impl Surroundings for System {
     fn read(&self, path: &Path) -> io::Result<String> {
@@ -28,5 +35,9 @@ impl Surroundings for System {
 
     fn variable(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
+    }
+
+    fn port(&self) -> u16 {
+        self.port
     }
 }
