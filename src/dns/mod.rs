@@ -4,6 +4,7 @@
 //! input or output, and never reads a clock.
 
 mod answer;
+mod mnemonic;
 mod name;
 mod query;
 mod wire;
@@ -11,6 +12,7 @@ mod wire;
 pub use answer::{Answer, ExtendedError};
 pub use hickory_proto::op::{OpCode, ResponseCode};
 pub use hickory_proto::rr::{DNSClass as Class, Name, RData, Record, RecordType, rdata};
+pub use mnemonic::mnemonic;
 pub use name::{InvalidName, address_of_reverse_name, label_count, parse_name, reverse_name, reverse_zones};
 pub use query::{Edns, Query, Transport};
 pub use wire::{Malformed, Request, UpstreamMessage, encode, encode_question, parse_request, parse_upstream};

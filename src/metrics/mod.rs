@@ -8,6 +8,9 @@ use prometheus::{
     Registry, TextEncoder, core::Collector, exponential_buckets,
 };
 
+/// What a family gives for one set of labels, for those who keep it at hand.
+pub use prometheus::{IntCounter as Counter, IntGauge as Gauge};
+
 /// All metric families of the process.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "each field is the family of its name; help texts are where it is made")]

@@ -2,10 +2,14 @@
 //!
 //! [`Exchange`] is the seam: the network stands behind it, or a script in tests.
 
+mod network;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
+
+pub use network::{Network, TlsError};
 
 /// One attempt at asking one server.
 #[derive(Clone, Debug)]
