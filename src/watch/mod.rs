@@ -4,10 +4,15 @@
 //! resource, `object` holds the slim types that JSON and YAML are read into, `convert` makes changes of them, `owner` is
 //! the task that applies changes and publishes snapshots, `manifests` reads files. Nothing here knows DNS.
 
+mod convert;
+mod lenient;
+pub mod manifests;
+mod object;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::cluster::{InvalidSelector, Resource, Store};
+use crate::cluster::{InvalidSelector, Store};
 use crate::config::directive::ObjectSource;
 use crate::metrics::Metrics;
 use crate::task::Tasks;
@@ -21,8 +26,6 @@ pub struct Settings {
     pub kubeconfig: Option<PathBuf>,
     /// `--context`: the context in the kubeconfig.
     pub context: Option<String>,
-    /// The resources that are wanted: EndpointSlices unless `noendpoints`, Pods only where something needs them.
-    pub resources: Vec<Resource>,
     /// Only Services, EndpointSlices and Pods that this label selector matches.
     pub labels: Option<String>,
 }
@@ -35,7 +38,7 @@ pub enum WatchError {
     Labels(#[from] InvalidSelector),
 }
 
-/// Starts the tasks that keep `store` up to date; they end when `tasks` stop. Reads credentials, but does not wait for
+/// Starts the tasks that keep `store` up to date with the resources that it wants; they end when `tasks` stop. Reads credentials, but does not wait for
 /// the API server: whether it answers shows in the store.
 pub async fn start(
     settings: Settings,

@@ -1,0 +1,357 @@
+//! A cluster from YAML or JSON files, as `kubectl apply` takes them: read as a whole, and again when a file changes.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde_json::{Map, Value};
+
+use super::convert::{self, Reading};
+use crate::cluster::{Change, Resource, Selector, Snapshot};
+
+/// The resources that manifests may hold, in the order in which they are applied.
+pub(super) const RESOURCES: [Resource; 4] =
+    [Resource::Namespaces, Resource::Services, Resource::EndpointSlices, Resource::Pods];
+
+/// Larger files are refused.
+const FILE_SIZE_MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// What manifests say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manifests {
+    /// A list of each resource: what is not in it is gone.
+    pub changes: Vec<Change>,
+    /// What was left out, and why: file, document, reason.
+    pub warnings: Vec<String>,
+}
+
+/// The files of a path and what shows that one has changed.
+pub(super) type Fingerprint = Vec<(PathBuf, SystemTime, u64)>;
+
+impl Manifests {
+    /// Reads a file, or all of a folder's `*.yaml`, `*.yml` and `*.json` files in the order of their names. Fails only
+    /// if the path itself cannot be read; what cannot be read of its files is left out with a warning.
+    pub fn read(path: &Path, labels: Option<&Selector>) -> io::Result<Self> {
+        let mut objects = Objects::default();
+        for (file, _, size) in fingerprint(path)? {
+            let name = file.display().to_string();
+            if size > FILE_SIZE_MAX_BYTES {
+                objects.warn(&name, "is larger than 256 MiB");
+                continue;
+            }
+            match std::fs::read_to_string(&file) {
+                Ok(text) => objects.add_file(&name, &text),
+                Err(error) => objects.warn(&name, error),
+            }
+        }
+        Ok(objects.into_manifests(labels))
+    }
+
+    /// Reads manifests from memory; `name` is what warnings call them.
+    pub fn parse(name: &str, text: &str, labels: Option<&Selector>) -> Self {
+        let mut objects = Objects::default();
+        objects.add_file(name, text);
+        objects.into_manifests(labels)
+    }
+
+    /// Makes the snapshot's cluster what the manifests say, at `now_unix` seconds.
+    pub fn apply(self, snapshot: &mut Snapshot, now_unix: u32) {
+        for change in self.changes {
+            snapshot.apply(change, now_unix);
+        }
+    }
+}
+
+/// The files that a path stands for, with what shows that one has changed. Links are followed: a mounted ConfigMap is one.
+pub(super) fn fingerprint(path: &Path) -> io::Result<Fingerprint> {
+    if !path.is_dir() {
+        return Ok(vec![stamp(path.to_owned(), &std::fs::metadata(path)?)]);
+    }
+    let entries: io::Result<Vec<_>> = std::fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path())).collect();
+    let mut files = entries?;
+    files.retain(|file| is_manifest(file));
+    files.sort();
+    let stamps = files.into_iter().map(|file| match std::fs::metadata(&file) {
+        Ok(metadata) => stamp(file, &metadata),
+        // Reading it says what is wrong.
+        Err(_) => (file, SystemTime::UNIX_EPOCH, 0),
+    });
+    Ok(stamps.collect())
+}
+
+fn stamp(file: PathBuf, metadata: &std::fs::Metadata) -> (PathBuf, SystemTime, u64) {
+    (file, metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), metadata.len())
+}
+
+fn is_manifest(file: &Path) -> bool {
+    let is_hidden = file.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+    let extension = file.extension().map(|extension| extension.to_string_lossy());
+    !is_hidden && matches!(extension.as_deref(), Some("yaml" | "yml" | "json"))
+}
+
+/// Objects by resource, namespace and name, each with the place that first named it.
+#[derive(Default)]
+struct Objects {
+    objects: BTreeMap<(Resource, String, String), (String, Value)>,
+    warnings: Vec<String>,
+}
+
+impl Objects {
+    fn warn(&mut self, place: &str, reason: impl std::fmt::Display) {
+        self.warnings.push(format!("{place}: {reason}"));
+    }
+
+    fn add_file(&mut self, name: &str, text: &str) {
+        for (index, document) in documents(text).into_iter().enumerate() {
+            let place = format!("{name}: document {}", index + 1);
+            match parse_document(&document) {
+                Ok(value) => self.add(&place, value, None),
+                Err(reason) => self.warn(&place, reason),
+            }
+        }
+    }
+
+    /// Adds an object, or those of a list; `list_kind` is the kind of the items of a list that names it once for all.
+    fn add(&mut self, place: &str, object: Value, list_kind: Option<&str>) {
+        let object = match object {
+            Value::Null => return,
+            Value::Object(object) => object,
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                return self.warn(place, "is not an object: it begins with apiVersion and kind");
+            }
+        };
+        let Some(kind) = object.get("kind").and_then(Value::as_str).or(list_kind).map(str::to_owned) else {
+            return self.warn(place, "has no kind");
+        };
+        if let (Some(item_kind), Some(Value::Array(items))) = (kind.strip_suffix("List"), object.get("items")) {
+            for item in items {
+                self.add(place, item.clone(), Some(item_kind).filter(|kind| !kind.is_empty()));
+            }
+            return;
+        }
+        match resource(&kind, object.get("apiVersion").and_then(Value::as_str)) {
+            Some(resource) => self.add_object(place, resource, object),
+            None if kind == "Endpoints" => self.warn(place, "Endpoints are not served: write an EndpointSlice"),
+            None => {}
+        }
+    }
+
+    fn add_object(&mut self, place: &str, resource: Resource, mut object: Map<String, Value>) {
+        let Some(Value::Object(metadata)) = object.get_mut("metadata") else {
+            return self.warn(place, "has no metadata");
+        };
+        if resource != Resource::Namespaces {
+            metadata.entry("namespace").or_insert_with(|| Value::from("default"));
+        }
+        let field = |name: &str| metadata.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let key = (resource, field("namespace"), field("name"));
+        let (_, merged) = self.objects.entry(key).or_insert_with(|| (place.to_owned(), Value::Null));
+        merge(merged, Value::Object(object));
+    }
+
+    fn into_manifests(self, labels: Option<&Selector>) -> Manifests {
+        let mut manifests = Manifests { changes: Vec::new(), warnings: self.warnings };
+        let mut readings: BTreeMap<Resource, Vec<Reading>> = BTreeMap::new();
+        for ((resource, namespace, name), (place, object)) in self.objects {
+            match convert::read(resource, object) {
+                Ok(reading) => {
+                    if reading.skipped > 0 {
+                        let kind = resource.plural();
+                        manifests.warnings.push(format!(
+                            "{place}: {kind} {namespace}/{name}: {} values are no addresses or ports",
+                            reading.skipped
+                        ));
+                    }
+                    readings.entry(resource).or_default().push(reading);
+                }
+                Err(error) => manifests.warnings.push(format!("{place}: {error}")),
+            }
+        }
+        for resource in RESOURCES {
+            manifests.changes.push(Change::ListStarted(resource));
+            for reading in readings.remove(&resource).unwrap_or_default() {
+                let is_selected =
+                    resource == Resource::Namespaces || labels.is_none_or(|selector| selector.matches(&reading.labels));
+                if is_selected && !matches!(reading.change, Change::Removed(..)) {
+                    manifests.changes.push(reading.change);
+                }
+            }
+            manifests.changes.push(Change::ListEnded(resource));
+        }
+        manifests
+    }
+}
+
+fn resource(kind: &str, api_version: Option<&str>) -> Option<Resource> {
+    let group = api_version.and_then(|version| version.split_once('/')).map_or("", |(group, _)| group);
+    // Other groups have a kind Service, too.
+    let is_expected = |expected: &str| api_version.is_none() || group == expected;
+    match kind {
+        "Namespace" if is_expected("") => Some(Resource::Namespaces),
+        "Service" if is_expected("") => Some(Resource::Services),
+        "Pod" if is_expected("") => Some(Resource::Pods),
+        "EndpointSlice" if is_expected("discovery.k8s.io") => Some(Resource::EndpointSlices),
+        _ => None,
+    }
+}
+
+/// The documents of a YAML stream. A line that begins with `---` ends a document wherever it stands (YAML 1.2 section
+/// 9.1.2), so that one bad document does not hide those behind it.
+fn documents(text: &str) -> Vec<String> {
+    let is_marker =
+        |line: &str| line.strip_prefix("---").is_some_and(|rest| rest.chars().next().is_none_or(char::is_whitespace));
+    let mut documents: Vec<String> = Vec::new();
+    for line in text.split_inclusive('\n') {
+        match documents.last_mut() {
+            Some(document) if !is_marker(line) => document.push_str(line),
+            _ => documents.push(line.to_owned()),
+        }
+    }
+    documents.retain(|document| document.lines().any(|line| !is_marker(line) && !is_comment(line)));
+    documents
+}
+
+fn is_comment(line: &str) -> bool {
+    let text = line.trim_start();
+    text.is_empty() || text.starts_with('#')
+}
+
+fn parse_document(text: &str) -> Result<Value, String> {
+    let options = serde_saphyr::options! {
+        // Words such as `no` and `on` are names here, as in YAML 1.2.
+        strict_booleans: true,
+        with_snippet: false,
+        budget: serde_saphyr::budget! { max_events: 40_000_000, max_nodes: 20_000_000 },
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
+}
+
+/// Maps are merged field by field, everything else is replaced: a status in a file of its own completes its object.
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> (Vec<Change>, Vec<String>) {
+        let manifests = Manifests::parse("a.yaml", text, None);
+        let is_object = |change: &Change| !matches!(change, Change::ListStarted(_) | Change::ListEnded(_));
+        (manifests.changes.into_iter().filter(is_object).collect(), manifests.warnings)
+    }
+
+    fn check(text: &str, objects: usize, warnings: &[&str]) {
+        let (changes, warned) = parse(text);
+        assert_eq!(changes.len(), objects, "{changes:?}");
+        assert_eq!(warned.len(), warnings.len(), "{warned:?}");
+        for (warned, part) in warned.iter().zip(warnings) {
+            assert!(warned.contains(part), "{warned:?} {part:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_has_many_documents_and_other_kinds_are_ignored() {
+        check(
+            "# a comment\n---\nkind: Namespace\nmetadata: {name: shop}\n---\n---\nkind: ConfigMap\nmetadata: {name: x}\n--- # two\n\
+             kind: Service\napiVersion: v1\nmetadata: {name: web, namespace: shop}\nspec: {clusterIP: 10.0.0.1}\n",
+            2,
+            &[],
+        );
+        check("kind: Service\napiVersion: serving.knative.dev/v1\nmetadata: {name: web}\n", 0, &[]);
+        check("", 0, &[]);
+    }
+
+    #[test]
+    fn a_bad_document_costs_only_itself() {
+        check(
+            "kind: Namespace\nmetadata: {name: a}\n---\nkind: [\n---\nkind: Namespace\nmetadata: {name: b}\n---\n7\n---\nx: 1\n",
+            2,
+            &["a.yaml: document 2: ", "a.yaml: document 4: is not an object", "a.yaml: document 5: has no kind"],
+        );
+        check("kind: Endpoints\nmetadata: {name: a}\n", 0, &["document 1: Endpoints are not served"]);
+        check("kind: Service\n", 0, &["has no metadata"]);
+        check("kind: Service\nmetadata: {labels: {}}\n", 0, &["no name"]);
+        check(
+            "kind: Service\nmetadata: {name: a}\nspec: {clusterIP: 10.0.0.300}\n",
+            1,
+            &["services default/a: 1 values"],
+        );
+    }
+
+    #[test]
+    fn lists_and_json_are_read_too() {
+        check(
+            r#"{"kind": "List", "items": [{"kind": "Namespace", "metadata": {"name": "a"}}, {"kind": "Pod"}]}"#,
+            1,
+            &["metadata"],
+        );
+        check("kind: ServiceList\nitems:\n- metadata: {name: a}\n- metadata: {name: b}\n", 2, &[]);
+    }
+
+    #[test]
+    fn words_that_yaml_once_took_for_booleans_are_names() {
+        let (changes, _) = parse("kind: Namespace\nmetadata: {name: on}\n");
+        assert!(matches!(&changes[..], [Change::Namespace(namespace)] if &*namespace.name == "on"));
+    }
+
+    #[test]
+    fn a_later_document_completes_an_object() {
+        let (changes, _) = parse(
+            "kind: Pod\nmetadata: {name: p, namespace: n, labels: {a: b}}\n---\n\
+             kind: Pod\nmetadata: {name: p, namespace: n}\nstatus: {phase: Running, podIPs: [{ip: 10.0.0.1}]}\n",
+        );
+        let [Change::Pod(pod)] = &changes[..] else { panic!("{changes:?}") };
+        assert_eq!(pod.labels.get("a").map(String::as_str), Some("b"));
+        assert_eq!(pod.addresses.len(), 1);
+    }
+
+    #[test]
+    fn a_selector_holds_for_all_but_namespaces() {
+        let text = "kind: Namespace\nmetadata: {name: n}\n---\nkind: Service\nmetadata: {name: a, labels: {x: y}}\n---\n\
+                    kind: Service\nmetadata: {name: b}\n";
+        let selector = Selector::parse("x=y").expect("a selector");
+        assert_eq!(Manifests::parse("a", text, Some(&selector)).changes.len(), 2 + 8);
+    }
+
+    #[test]
+    fn a_folder_is_read_in_the_order_of_its_names_and_again_when_it_changes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("a file");
+        write("b.yml", "kind: Service\nmetadata: {name: a}\nspec: {clusterIP: None}\n");
+        write("a.yaml", "kind: Service\nmetadata: {name: a}\nspec: {clusterIP: 10.0.0.1}\n");
+        write(".hidden.yaml", "kind: [\n");
+        write("notes.txt", "kind: [\n");
+        let before = fingerprint(folder.path()).expect("files");
+        let manifests = Manifests::read(folder.path(), None).expect("manifests");
+        assert!(manifests.warnings.is_empty(), "{:?}", manifests.warnings);
+        assert!(manifests.changes.iter().any(
+            |change| matches!(change, Change::Service(service) if service.kind == crate::cluster::ServiceKind::Headless)
+        ));
+        write("c.json", "{");
+        assert_ne!(fingerprint(folder.path()).expect("files"), before);
+        let warnings = Manifests::read(folder.path(), None).expect("manifests").warnings;
+        assert!(warnings[0].contains("c.json: document 1"), "{warnings:?}");
+        assert!(Manifests::read(&folder.path().join("absent"), None).is_err());
+    }
+
+    #[test]
+    fn the_golden_cluster_is_read_without_a_warning() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cluster");
+        let manifests = Manifests::read(&folder, None).expect("manifests");
+        assert_eq!(manifests.warnings, Vec::<String>::new());
+        let mut snapshot = Snapshot::default();
+        manifests.apply(&mut snapshot, 1);
+        for resource in RESOURCES {
+            assert!(snapshot.is_synced(resource) && snapshot.count(resource) > 5, "{resource:?}");
+        }
+    }
+}
