@@ -1,12 +1,18 @@
 //! One packet: from the octets that came to the octets that go back.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use tracing::error;
 
+use super::capacity::Capacity;
 use crate::dns::{Answer, Query, Request, Transport, encode, parse_request};
 use crate::metrics::Metrics;
 use crate::plugin::Router;
@@ -28,7 +34,7 @@ pub async fn respond(
 }
 
 /// Answers a query. Whatever panics on the way costs this query a SERVFAIL and nothing else.
-pub(super) async fn answer(router: &Router, metrics: &Metrics, query: Query) -> Vec<u8> {
+async fn answer(router: &Router, metrics: &Metrics, query: Query) -> Vec<u8> {
     let started = Instant::now();
     let query = router.admit(query);
     let attempt = async {
@@ -46,8 +52,106 @@ pub(super) async fn answer(router: &Router, metrics: &Metrics, query: Query) -> 
 }
 
 /// Writes an answer and tells those who watch.
-pub(super) fn finish(router: &Router, query: &Query, answer: &Answer, started: Instant) -> Vec<u8> {
+fn finish(router: &Router, query: &Query, answer: &Answer, started: Instant) -> Vec<u8> {
     let reply = encode(query, answer);
     router.observe(query, answer, reply.len(), started.elapsed());
     reply
+}
+
+/// Answers what comes to a listen address, within the bounds of the server.
+#[derive(Debug)]
+pub(super) struct Responder {
+    router: ArcSwap<Router>,
+    pub capacity: Arc<Capacity>,
+}
+
+/// A packet and its way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packet<'a> {
+    pub octets: &'a [u8],
+    pub client: SocketAddr,
+    pub local: SocketAddr,
+    pub transport: Transport,
+}
+
+/// What is known of a reply at once.
+pub(super) enum Response {
+    /// All of it; None: nothing goes back.
+    Ready(Option<Vec<u8>>),
+    /// That it takes time.
+    Waiting(Waiting),
+}
+
+/// A reply that waits for something, and holds a place of [`Capacity::queries`] until it is there.
+pub(super) type Waiting = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
+
+/// RFC 8914: an error without a code of its own.
+const OTHER_ERROR: u16 = 0;
+
+impl Responder {
+    pub fn new(router: Arc<Router>, capacity: Arc<Capacity>) -> Self {
+        Self { router: ArcSwap::new(router), capacity }
+    }
+
+    /// From now on this router answers; queries that wait stay with the one that they came to.
+    pub fn replace_router(&self, router: Arc<Router>) {
+        self.router.store(router);
+    }
+
+    /// Answers a packet as far as that goes without waiting. Needs the runtime's context.
+    pub fn begin(&self, packet: Packet<'_>) -> Response {
+        let query = match packet.parse() {
+            Request::Ignored => return Response::Ready(None),
+            Request::Rejected(reply) => return Response::Ready(Some(reply)),
+            Request::Query(query) => query,
+        };
+        let client = query.client.ip();
+        let router = self.router.load_full();
+        let metrics = Arc::clone(&self.capacity.metrics);
+        let answering = {
+            let router = Arc::clone(&router);
+            async move { answer(&router, &metrics, query).await }
+        };
+        let mut answering = Box::pin(answering);
+        // Nobody is woken: what is not ready at the first poll is polled again by the task that waits for it.
+        match answering.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(reply) => Response::Ready(Some(reply)),
+            Poll::Pending => match self.capacity.queries.take(client) {
+                Some(place) => {
+                    let (octets, deadline) = (packet.octets.to_vec(), self.capacity.limits.query_time);
+                    Response::Waiting(Box::pin(async move {
+                        let _place = place;
+                        match tokio::time::timeout(deadline, answering).await {
+                            Ok(reply) => Some(reply),
+                            Err(_) => Packet { octets: &octets, ..packet }.give_up(&router, too_late()),
+                        }
+                    }))
+                }
+                None => Response::Ready(packet.give_up(&router, too_many())),
+            },
+        }
+    }
+}
+
+impl Packet<'_> {
+    fn parse(&self) -> Request {
+        parse_request(self.octets, self.client, self.local, self.transport)
+    }
+
+    /// Answers without having asked anybody.
+    fn give_up(&self, router: &Router, answer: Answer) -> Option<Vec<u8>> {
+        match self.parse() {
+            Request::Query(query) => Some(finish(router, &router.admit(query), &answer, Instant::now())),
+            Request::Ignored | Request::Rejected(_) => None,
+        }
+    }
+}
+
+/// REFUSED and not SERVFAIL, upon which resolvers ask again at once.
+fn too_many() -> Answer {
+    Answer::refused().with_extended_error(OTHER_ERROR, "too many queries in flight")
+}
+
+fn too_late() -> Answer {
+    Answer::serv_fail("no answer in time").with_extended_error(OTHER_ERROR, "no answer in time")
 }
