@@ -1,6 +1,7 @@
 //! All integration tests in one binary: it links once.
 
 mod cases;
+mod corefile;
 mod dialogue;
 mod golden;
 mod http;

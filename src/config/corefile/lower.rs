@@ -10,8 +10,8 @@ use crate::config::directive::{self, BindAddress};
 use crate::config::{Config, Scheme, ServerBlock, ServerKey};
 use crate::dns::{Name, parse_name, reverse_zones};
 
-/// CoreDNS's directives that are not built yet, and what they do.
-const NOT_BUILT: [(&str, &str); 42] = [
+/// Directives of CoreDNS, and of what distributions add to it, that are not built yet, and what they do.
+const NOT_BUILT: [(&str, &str); 44] = [
     ("acl", "it decides who may ask"),
     ("any", "ANY is answered minimally without it"),
     ("auto", "it serves zone files of a folder"),
@@ -32,12 +32,14 @@ const NOT_BUILT: [(&str, &str); 42] = [
     ("https", "it tunes HTTPS listeners"),
     ("https3", "it tunes HTTPS listeners"),
     ("k8s_external", "it serves external addresses of Services"),
+    ("k8s_gateway", "it serves names of Ingresses and Gateways"),
     ("local", "it answers localhost"),
     ("metadata", "it collects labels for other directives"),
     ("minimal", "it leaves out authority and additional sections"),
     ("multisocket", "there is a socket for each core without it"),
     ("nomad", "it serves names from Nomad"),
     ("nsid", "it names the server in answers"),
+    ("ocp_dnsnameresolver", "it keeps OpenShift's DNSNameResolver objects"),
     ("on", "it runs commands"),
     ("pprof", "it profiles the process"),
     ("proxyproto", "it reads PROXY headers"),

@@ -1,0 +1,171 @@
+//! Corefiles as people have them (`tests/corefiles/real`) and small ones that try the grammar (`tests/corefiles/probes`):
+//! each gets the verdict that CoreDNS 1.13 gave, or is refused by the name of what is not built.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use landfall::config::corefile::{CorefileError, Loaded, Surroundings, read};
+use proptest::prelude::*;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corefiles")
+}
+
+/// Files and variables as they were when CoreDNS gave its verdicts.
+struct Recorded;
+
+impl Surroundings for Recorded {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        match path.to_str() {
+            Some("/etc/resolv.conf") => Ok("nameserver 192.0.2.53\nsearch example.org\n".to_owned()),
+            Some("MyCorefile" | "generated-config/custom-server-block.server") => Ok("# nothing\n".to_owned()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn matching(&self, _pattern: &str) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        ["POD_IP", "MY_HOST_IP"].contains(&name).then(|| "127.0.0.1".to_owned())
+    }
+}
+
+/// What node-local caches put in before CoreDNS sees the file.
+const PLACEHOLDERS: [(&str, &str); 5] = [
+    ("__PILLAR__DNS__DOMAIN__", "cluster.local"),
+    ("__PILLAR__CLUSTER__DNS__", "192.0.2.10"),
+    ("__PILLAR__DNS__SERVER__", "192.0.2.10"),
+    ("__PILLAR__LOCAL__DNS__", "127.0.0.1"),
+    ("__PILLAR__UPSTREAM__SERVERS__", "192.0.2.53"),
+];
+
+/// A file with CoreDNS's verdict.
+struct Sample {
+    name: String,
+    text: String,
+    is_accepted: bool,
+    message: String,
+}
+
+/// The rows of a table of verdicts: the file, `columns` that do not matter here, the verdict, the message.
+fn samples(table: &str, columns: usize) -> Vec<Sample> {
+    let table = folder().join(table);
+    let rows = std::fs::read_to_string(&table).expect("the table of verdicts");
+    rows.lines()
+        .skip(1)
+        .map(|row| {
+            let mut cells = row.split('\t');
+            let name = cells.next().expect("a file name").to_owned();
+            let cells: Vec<&str> = cells.collect();
+            let text = std::fs::read_to_string(table.with_file_name(&name)).expect("the file of a row");
+            let text = PLACEHOLDERS.iter().fold(text, |text, (name, value)| text.replace(name, value));
+            let is_fragment = cells.first() == Some(&"override-fragment");
+            Sample {
+                name,
+                text: if is_fragment { format!(".:53 {{\n{text}\n}}") } else { text },
+                is_accepted: cells[columns] == "accept",
+                message: cells.get(columns + 1).unwrap_or(&"").to_string(),
+            }
+        })
+        .collect()
+}
+
+/// Files that CoreDNS accepts and we do not, or the other way, on purpose.
+const DIFFERENCES: [(&str, &str); 0] = [];
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    /// CoreDNS's verdict.
+    Same,
+    /// Refused, because something is not built.
+    NotBuilt,
+    /// Another verdict, and why it is wrong.
+    Wrong(String),
+}
+
+fn compare(sample: &Sample, result: Result<Loaded, Vec<CorefileError>>) -> Outcome {
+    let errors = match result {
+        Ok(_) if sample.is_accepted => return Outcome::Same,
+        Ok(_) => return Outcome::Wrong(format!("accepted; CoreDNS says {:?}", sample.message)),
+        Err(errors) => errors,
+    };
+    let texts = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let is_not_built = |error: &CorefileError| error.what.contains("not built yet");
+    if sample.is_accepted {
+        return match errors.iter().all(is_not_built) {
+            true => Outcome::NotBuilt,
+            false => Outcome::Wrong(format!("refused; CoreDNS accepts it: {texts}")),
+        };
+    }
+    // CoreDNS stops at its first error; it must be among ours, on its line.
+    let line = sample.message.split_once("Corefile:").and_then(|(_, rest)| rest.split_once(" - "));
+    let line: Option<usize> = line.and_then(|(line, _)| line.parse().ok());
+    match line.is_none_or(|line| errors.iter().any(|error| error.line == line)) {
+        true => Outcome::Same,
+        false => Outcome::Wrong(format!("refused, but not for {:?}: {texts}", sample.message)),
+    }
+}
+
+fn check_all(table: &str, columns: usize) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::from([("same", 0), ("not built", 0), ("on purpose", 0)]);
+    let mut wrong = Vec::new();
+    for sample in samples(table, columns) {
+        let outcome = compare(&sample, read(&sample.text, "Corefile", &Recorded));
+        let is_on_purpose = DIFFERENCES.iter().any(|(name, _)| *name == sample.name);
+        let kind = match outcome {
+            Outcome::Wrong(_) if is_on_purpose => "on purpose",
+            Outcome::Wrong(why) => {
+                wrong.push(format!("{}: {why}", sample.name));
+                continue;
+            }
+            _ if is_on_purpose => {
+                wrong.push(format!("{}: no difference any more; take it out of the list", sample.name));
+                continue;
+            }
+            Outcome::Same => "same",
+            Outcome::NotBuilt => "not built",
+        };
+        *counts.entry(kind).or_default() += 1;
+    }
+    println!("{table}: {counts:?}");
+    assert!(wrong.is_empty(), "{} wrong verdicts:\n{}", wrong.len(), wrong.join("\n"));
+    counts
+}
+
+#[test]
+fn real_corefiles_get_the_verdict_of_coredns() {
+    let counts = check_all("real/INDEX.tsv", 1);
+    assert!(counts["same"] >= 109, "{counts:?}");
+}
+
+#[test]
+fn probes_of_the_grammar_get_the_verdict_of_coredns() {
+    let counts = check_all("probes/EXPECTED.tsv", 0);
+    assert!(counts["same"] >= 56, "{counts:?}");
+}
+
+const WORDS: &str = r#". example.org:53 a, { } " \ # (s) import s * errors cache forward kubernetes dns64 hosts template log
+    class 30 -1 5s 1.2.3.4 10.0.0.0/8 ::/0 64:ff9b::/96 {$POD_IP} {%X%} {$ prefix match [ fallthrough prefetch success
+    tls://1.1.1.1 /etc/resolv.conf é reload health lameduck consolidate"#;
+
+fn texts() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(WORDS.split_whitespace().collect::<Vec<_>>()).prop_map(str::to_owned);
+    let word = prop_oneof![4 => known, 1 => "\\PC{0,6}"];
+    let blank = prop::sample::select(vec!["", " ", " ", "\n", "\r\n", "\u{feff}", "\u{a0}"]);
+    prop::collection::vec((word, blank), 0..60)
+        .prop_map(|words| words.into_iter().map(|(word, blank)| word + blank).collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_makes_the_parser_panic_or_hang(text in texts()) {
+        if let Err(errors) = read(&text, "Corefile", &Recorded) {
+            prop_assert!(!errors.is_empty());
+        }
+    }
+}
