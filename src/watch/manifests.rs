@@ -1,19 +1,26 @@
 //! A cluster from YAML or JSON files, as `kubectl apply` takes them: read as a whole, and again when a file changes.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use super::convert::{self, Reading};
+use super::owner::Update;
 use crate::cluster::{Change, Resource, Selector, Snapshot};
 
 /// The resources that manifests may hold, in the order in which they are applied.
-pub(super) const RESOURCES: [Resource; 4] =
-    [Resource::Namespaces, Resource::Services, Resource::EndpointSlices, Resource::Pods];
+const RESOURCES: [Resource; 4] = [Resource::Namespaces, Resource::Services, Resource::EndpointSlices, Resource::Pods];
 
+/// How often files are looked at.
+const POLL: Duration = Duration::from_secs(2);
 /// Larger files are refused.
 const FILE_SIZE_MAX_BYTES: u64 = 256 * 1024 * 1024;
 
@@ -26,26 +33,16 @@ pub struct Manifests {
     pub warnings: Vec<String>,
 }
 
-/// The files of a path and what shows that one has changed.
-pub(super) type Fingerprint = Vec<(PathBuf, SystemTime, u64)>;
+/// A file with what shows that it has changed: when it was written, and its size in octets.
+type Stamp = (PathBuf, SystemTime, u64);
+/// The files of a path, or why it cannot be read.
+type Stamps = Result<Vec<Stamp>, String>;
 
 impl Manifests {
     /// Reads a file, or all of a folder's `*.yaml`, `*.yml` and `*.json` files in the order of their names. Fails only
     /// if the path itself cannot be read; what cannot be read of its files is left out with a warning.
     pub fn read(path: &Path, labels: Option<&Selector>) -> io::Result<Self> {
-        let mut objects = Objects::default();
-        for (file, _, size) in fingerprint(path)? {
-            let name = file.display().to_string();
-            if size > FILE_SIZE_MAX_BYTES {
-                objects.warn(&name, "is larger than 256 MiB");
-                continue;
-            }
-            match std::fs::read_to_string(&file) {
-                Ok(text) => objects.add_file(&name, &text),
-                Err(error) => objects.warn(&name, error),
-            }
-        }
-        Ok(objects.into_manifests(labels))
+        Ok(read_files(&stamps(path)?, labels))
     }
 
     /// Reads manifests from memory; `name` is what warnings call them.
@@ -63,8 +60,65 @@ impl Manifests {
     }
 }
 
-/// The files that a path stands for, with what shows that one has changed. Links are followed: a mounted ConfigMap is one.
-pub(super) fn fingerprint(path: &Path) -> io::Result<Fingerprint> {
+/// Reads the manifests and sends them to the owner, now and whenever a file has changed, until it is told to stop.
+pub(super) async fn follow(
+    path: PathBuf,
+    labels: Option<Selector>,
+    updates: mpsc::Sender<Update>,
+    stop: CancellationToken,
+) -> Result<(), Infallible> {
+    let mut last = None;
+    loop {
+        let look = {
+            let (path, labels, last) = (path.clone(), labels.clone(), last.clone());
+            move || read_if_changed(&path, labels.as_ref(), last.as_ref())
+        };
+        if let Ok(Some((stamps, manifests))) = tokio::task::spawn_blocking(look).await {
+            if let Err(error) = &stamps {
+                warn!(?path, error, "cannot read the manifests; what is known is served");
+            }
+            last = Some(stamps);
+            manifests.warnings.iter().for_each(|warning| warn!("{warning}"));
+            for change in manifests.changes {
+                if updates.send(Update { change, cause: None }).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        if stop.run_until_cancelled(sleep(POLL)).await.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// None: nothing has changed. The stamps are older than what is read, so that a change in between is seen next time.
+fn read_if_changed(path: &Path, labels: Option<&Selector>, last: Option<&Stamps>) -> Option<(Stamps, Manifests)> {
+    let stamps = stamps(path).map_err(|error| error.to_string());
+    if last == Some(&stamps) {
+        return None;
+    }
+    let manifests = stamps.as_deref().map(|files| read_files(files, labels)).unwrap_or_default();
+    Some((stamps, manifests))
+}
+
+fn read_files(files: &[Stamp], labels: Option<&Selector>) -> Manifests {
+    let mut objects = Objects::default();
+    for (file, _, size_bytes) in files {
+        let name = file.display().to_string();
+        if *size_bytes > FILE_SIZE_MAX_BYTES {
+            objects.warn(&name, "is larger than 256 MiB");
+            continue;
+        }
+        match std::fs::read_to_string(file) {
+            Ok(text) => objects.add_file(&name, &text),
+            Err(error) => objects.warn(&name, error),
+        }
+    }
+    objects.into_manifests(labels)
+}
+
+/// The files that a path stands for. Links are followed: a mounted ConfigMap is one.
+fn stamps(path: &Path) -> io::Result<Vec<Stamp>> {
     if !path.is_dir() {
         return Ok(vec![stamp(path.to_owned(), &std::fs::metadata(path)?)]);
     }
@@ -80,7 +134,7 @@ pub(super) fn fingerprint(path: &Path) -> io::Result<Fingerprint> {
     Ok(stamps.collect())
 }
 
-fn stamp(file: PathBuf, metadata: &std::fs::Metadata) -> (PathBuf, SystemTime, u64) {
+fn stamp(file: PathBuf, metadata: &std::fs::Metadata) -> Stamp {
     (file, metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), metadata.len())
 }
 
@@ -330,14 +384,14 @@ mod tests {
         write("a.yaml", "kind: Service\nmetadata: {name: a}\nspec: {clusterIP: 10.0.0.1}\n");
         write(".hidden.yaml", "kind: [\n");
         write("notes.txt", "kind: [\n");
-        let before = fingerprint(folder.path()).expect("files");
+        let before = stamps(folder.path()).expect("files");
         let manifests = Manifests::read(folder.path(), None).expect("manifests");
         assert!(manifests.warnings.is_empty(), "{:?}", manifests.warnings);
         assert!(manifests.changes.iter().any(
             |change| matches!(change, Change::Service(service) if service.kind == crate::cluster::ServiceKind::Headless)
         ));
         write("c.json", "{");
-        assert_ne!(fingerprint(folder.path()).expect("files"), before);
+        assert_ne!(stamps(folder.path()).expect("files"), before);
         let warnings = Manifests::read(folder.path(), None).expect("manifests").warnings;
         assert!(warnings[0].contains("c.json: document 1"), "{warnings:?}");
         assert!(Manifests::read(&folder.path().join("absent"), None).is_err());

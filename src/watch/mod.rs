@@ -2,20 +2,30 @@
 //!
 //! [`start`] is the one entry. `source` finds the API server and the credentials, `reflector` lists and watches one
 //! resource, `object` holds the slim types that JSON and YAML are read into, `convert` makes changes of them, `owner` is
-//! the task that applies changes and publishes snapshots, `manifests` reads files. Nothing here knows DNS.
+//! the task that applies changes and publishes snapshots, [`manifests`] reads files. Nothing here knows DNS.
 
 mod convert;
 mod lenient;
 pub mod manifests;
 mod object;
+mod owner;
+mod reflector;
+mod source;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::cluster::{InvalidSelector, Store};
+use tokio::sync::mpsc;
+
+use self::owner::Owner;
+use self::reflector::Reflector;
+use self::source::Source;
+use crate::cluster::{InvalidSelector, Resource, Selector, Store};
 use crate::config::directive::ObjectSource;
 use crate::metrics::Metrics;
 use crate::task::Tasks;
+
+pub use self::source::SourceError;
 
 /// What is watched, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,16 +46,45 @@ pub enum WatchError {
     /// `labels` is not a label selector.
     #[error(transparent)]
     Labels(#[from] InvalidSelector),
+    /// There is no API server, or there are no credentials for it.
+    #[error(transparent)]
+    Source(#[from] SourceError),
 }
 
-/// Starts the tasks that keep `store` up to date with the resources that it wants; they end when `tasks` stop. Reads credentials, but does not wait for
-/// the API server: whether it answers shows in the store.
+/// Starts the tasks that keep `store` up to date with the resources that it wants; they end when `tasks` stop. Reads
+/// credentials, but does not wait for the API server: whether it answers shows in the store.
 pub async fn start(
     settings: Settings,
     store: Arc<Store>,
     metrics: Arc<Metrics>,
     tasks: &Tasks,
 ) -> Result<(), WatchError> {
-    let _ = (settings, store, metrics, tasks);
+    let selector = settings.labels.as_deref().map(Selector::parse).transpose()?;
+    let source = source::find(&settings).await?;
+    let (updates, received) = mpsc::channel(owner::QUEUE_LENGTH);
+    let wanted = store.wanted().to_vec();
+    let owner = Owner::new(store, metrics.clone(), received);
+    tasks.spawn("cluster", |stop| owner.run(stop));
+    match source {
+        Source::Manifests(path) => {
+            tasks.spawn("manifests", |stop| manifests::follow(path, selector, updates, stop));
+        }
+        Source::Api(server) => {
+            for resource in wanted {
+                let labels = settings.labels.clone();
+                let reflector = Reflector::new(server.clone(), resource, labels, updates.clone(), metrics.clone());
+                tasks.spawn(task_name(resource), |stop| reflector.run(stop));
+            }
+        }
+    }
     Ok(())
+}
+
+fn task_name(resource: Resource) -> &'static str {
+    match resource {
+        Resource::Namespaces => "watch namespaces",
+        Resource::Services => "watch services",
+        Resource::EndpointSlices => "watch endpointslices",
+        Resource::Pods => "watch pods",
+    }
 }

@@ -1,0 +1,246 @@
+//! Requests for one resource, and their responses within bounds of time and size.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Limited};
+use kube::api::{ListParams, WatchParams};
+use kube::client::Body;
+use kube::core::Request;
+use serde::Deserialize;
+use tokio::time::{Instant, timeout};
+
+use super::plan::End;
+use crate::cluster::Resource;
+use crate::metrics::Metrics;
+use crate::watch::source::ApiServer;
+
+/// Objects of one page of a list.
+const PAGE_LENGTH: u32 = 500;
+/// How long a response may take to begin; an API server without its store answers after 60 s.
+const BEGIN: Duration = Duration::from_secs(70);
+/// How long a page may take.
+const PAGE: Duration = Duration::from_secs(60);
+/// The largest page: a server that ignores the limit sends everything at once.
+const PAGE_MAX_BYTES: usize = 1024 * 1024 * 1024;
+/// The largest event: an object has at most 3 MiB.
+const EVENT_MAX_BYTES: usize = 16 * 1024 * 1024;
+/// The largest explanation of an error.
+const ERROR_MAX_BYTES: usize = 64 * 1024;
+/// Only these Pods have their addresses.
+const LIVE_PODS: &str = "status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown";
+
+/// One resource of an API server.
+pub struct Api {
+    server: ApiServer,
+    metrics: Arc<Metrics>,
+    request: Request,
+    label_selector: Option<String>,
+    field_selector: Option<String>,
+}
+
+impl Api {
+    /// The objects of all namespaces; `labels` does not hold for Namespaces.
+    pub fn new(server: ApiServer, metrics: Arc<Metrics>, resource: Resource, labels: Option<String>) -> Self {
+        let group = match resource {
+            Resource::Namespaces | Resource::Services | Resource::Pods => "/api/v1",
+            Resource::EndpointSlices => "/apis/discovery.k8s.io/v1",
+        };
+        Self {
+            server,
+            metrics,
+            request: Request::new(format!("{group}/{}", resource.plural())),
+            label_selector: labels.filter(|_| resource != Resource::Namespaces),
+            field_selector: (resource == Resource::Pods).then(|| LIVE_PODS.to_owned()),
+        }
+    }
+
+    /// Host and port of the API server.
+    pub fn host(&self) -> &str {
+        &self.server.host
+    }
+
+    /// Whether the server streams lists: from Kubernetes 1.34 on it does so unless told otherwise.
+    pub async fn can_stream(&self) -> Result<bool, End> {
+        let octets = timeout(PAGE, self.body(Ask::Version, ERROR_MAX_BYTES)).await.map_err(late)??;
+        let version: Version = serde_json::from_slice(&octets).unwrap_or_default();
+        Ok((number(&version.major), number(&version.minor)) >= (1, 34))
+    }
+
+    /// A page of a list, as JSON.
+    pub async fn page(&self, continue_token: Option<&str>) -> Result<Vec<u8>, End> {
+        let parameters = ListParams {
+            label_selector: self.label_selector.clone(),
+            field_selector: self.field_selector.clone(),
+            limit: Some(PAGE_LENGTH),
+            continue_token: continue_token.map(str::to_owned),
+            ..Default::default()
+        };
+        timeout(BEGIN + PAGE, self.body(Ask::Page(&parameters), PAGE_MAX_BYTES)).await.map_err(late)?
+    }
+
+    /// A watch from a resource version; None: of everything that is there, and then of its changes.
+    pub async fn watch(&self, from: Option<&str>, lasts: Duration) -> Result<Events, End> {
+        let parameters = WatchParams {
+            label_selector: self.label_selector.clone(),
+            field_selector: self.field_selector.clone(),
+            timeout: u32::try_from(lasts.as_secs()).ok(),
+            bookmarks: true,
+            send_initial_events: from.is_none(),
+        };
+        let body = self.send(Ask::Watch(&parameters, from.unwrap_or_default())).await?;
+        Ok(Events { body, received: Vec::new(), searched: 0 })
+    }
+
+    async fn body(&self, ask: Ask<'_>, max: usize) -> Result<Vec<u8>, End> {
+        let body = Limited::new(self.send(ask).await?, max);
+        let collected = body.collect().await.map_err(|error| End::Unreachable(chain(&*error)))?;
+        Ok(collected.to_bytes().to_vec())
+    }
+
+    /// Sends a request; anything but success is an end.
+    async fn send(&self, ask: Ask<'_>) -> Result<Body, End> {
+        let request = match ask {
+            Ask::Version => Request::new("/version").list(&ListParams::default()),
+            Ask::Page(parameters) => self.request.list(parameters),
+            Ask::Watch(parameters, from) => self.request.watch(parameters, from),
+        };
+        let request = request.map_err(|error| End::Garbage(chain(&error)))?.map(Body::from);
+        let began = Instant::now();
+        let response = timeout(BEGIN, self.server.client.send(request)).await;
+        let code = match &response {
+            Ok(Ok(response)) => response.status().as_str().to_owned(),
+            Ok(Err(_)) | Err(_) => "<error>".to_owned(),
+        };
+        let host = self.host();
+        self.metrics.kubernetes_rest_client_requests.with_label_values(&[&code, "GET", host]).inc();
+        let durations = &self.metrics.kubernetes_rest_client_request_duration_seconds;
+        durations.with_label_values(&["GET", host]).observe(began.elapsed().as_secs_f64());
+
+        let response = response.map_err(late)?.map_err(|error| End::Unreachable(chain(&error)))?;
+        if response.status().is_success() {
+            return Ok(response.into_body());
+        }
+        let code = response.status().as_u16();
+        let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+        let explanation = timeout(PAGE, Limited::new(response.into_body(), ERROR_MAX_BYTES).collect()).await;
+        let octets = explanation.ok().and_then(Result::ok).map(|body| body.to_bytes().to_vec()).unwrap_or_default();
+        Err(End::Refused { code, message: message(&octets), retry_after: retry_after.map(Duration::from_secs) })
+    }
+}
+
+/// What is asked for.
+enum Ask<'a> {
+    Version,
+    Page(&'a ListParams),
+    Watch(&'a WatchParams, &'a str),
+}
+
+/// The lines of a watch.
+pub struct Events {
+    body: Body,
+    received: Vec<u8>,
+    /// How much of what was received holds no end of a line.
+    searched: usize,
+}
+
+impl Events {
+    /// The next line; None: the response ended, and half a line that it ended in is no event. May be called again after
+    /// the wait for a line was given up.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, End> {
+        loop {
+            if let Some(line) = self.take_line() {
+                return Ok(Some(line));
+            }
+            if self.received.len() > EVENT_MAX_BYTES {
+                return Err(End::Garbage("an event is larger than 16 MiB".to_owned()));
+            }
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Ok(frame)) => self.received.extend_from_slice(frame.data_ref().map_or(&[], AsRef::as_ref)),
+                Some(Err(error)) => return Err(End::Unreachable(chain(&error))),
+            }
+        }
+    }
+
+    fn take_line(&mut self) -> Option<Vec<u8>> {
+        let Some(end) = self.received.iter().skip(self.searched).position(|octet| *octet == b'\n') else {
+            self.searched = self.received.len();
+            return None;
+        };
+        let rest = self.received.split_off(self.searched + end + 1);
+        self.searched = 0;
+        Some(std::mem::replace(&mut self.received, rest))
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct Version {
+    major: String,
+    minor: String,
+}
+
+/// Some vendors write `34+`.
+fn number(text: &str) -> u32 {
+    let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or(0)
+}
+
+/// The words of a Status object, or the first line of a text.
+fn message(octets: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Status {
+        message: String,
+    }
+    match serde_json::from_slice::<Status>(octets) {
+        Ok(status) => status.message,
+        Err(_) => String::from_utf8_lossy(octets).lines().next().unwrap_or_default().chars().take(200).collect(),
+    }
+}
+
+fn late(_: tokio::time::error::Elapsed) -> End {
+    End::Unreachable("no answer in time".to_owned())
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_come_whole_and_half_a_line_is_none() {
+        let body = Body::from(b"{\"a\":1}\n\n{\"b\":2}\n{\"c\"".to_vec());
+        let mut events = Events { body, received: Vec::new(), searched: 0 };
+        let mut lines = Vec::new();
+        while let Ok(Some(line)) = events.next().await {
+            lines.push(String::from_utf8(line).expect("text"));
+        }
+        assert_eq!(lines, ["{\"a\":1}\n", "\n", "{\"b\":2}\n"]);
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_servers_words() {
+        assert_eq!(message(br#"{"kind":"Status","message":"no","code":403}"#), "no");
+        assert_eq!(message(b"404 page not found\n"), "404 page not found");
+        assert_eq!(message(b""), "");
+    }
+
+    #[test]
+    fn a_version_may_have_a_vendors_mark() {
+        assert_eq!((number("1"), number("34+"), number(""), number("x")), (1, 34, 0, 0));
+    }
+}
