@@ -88,3 +88,58 @@ fn task_name(resource: Resource) -> &'static str {
         Resource::Pods => "watch pods",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn settings(source: ObjectSource, labels: &str) -> Settings {
+        let labels = (!labels.is_empty()).then(|| labels.to_owned());
+        Settings { source, kubeconfig: None, context: None, labels }
+    }
+
+    fn store() -> Arc<Store> {
+        Arc::new(Store::new(vec![Resource::Namespaces, Resource::Services]))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn manifests_are_followed_until_the_tasks_stop() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("cluster.yaml");
+        let write = |names: &[&str]| {
+            let objects = names.iter().map(|name| format!("---\nkind: Namespace\nmetadata: {{name: {name}}}\n"));
+            std::fs::write(&file, objects.collect::<String>()).expect("a file");
+        };
+        write(&["shop", "bank"]);
+        let (store, tasks) = (store(), Tasks::new());
+        let source = ObjectSource::Manifests(folder.path().to_owned());
+        start(settings(source, ""), store.clone(), Arc::new(Metrics::new()), &tasks).await.expect("tasks");
+        store.synced().wait_for(|synced| *synced).await.expect("a store");
+        assert!(store.load().namespace("bank").is_some_and(|view| view.namespace.is_some()));
+        write(&["shop"]);
+        while store.load().namespace("bank").is_some_and(|view| view.namespace.is_some()) {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        assert!(store.load().namespace("shop").is_some_and(|view| view.namespace.is_some()));
+        assert!(tasks.stop(Duration::from_secs(1)).await);
+    }
+
+    #[tokio::test]
+    async fn a_selector_that_is_none_is_refused() {
+        let source = ObjectSource::Manifests("absent".into());
+        let started = start(settings(source, "a in (b"), store(), Arc::new(Metrics::new()), &Tasks::new()).await;
+        assert!(matches!(started, Err(WatchError::Labels(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_api_server_that_is_down_leaves_the_store_unsynced_and_the_tasks_stoppable() {
+        let (store, tasks) = (store(), Tasks::new());
+        let source = ObjectSource::Endpoint { url: "http://127.0.0.1:1".to_owned(), tls: None };
+        start(settings(source, ""), store.clone(), Arc::new(Metrics::new()), &tasks).await.expect("tasks");
+        tokio::task::yield_now().await;
+        assert!(!*store.synced().borrow());
+        assert!(tasks.stop(Duration::from_secs(1)).await);
+    }
+}

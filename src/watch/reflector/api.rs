@@ -117,7 +117,7 @@ impl Api {
         let durations = &self.metrics.kubernetes_rest_client_request_duration_seconds;
         durations.with_label_values(&["GET", host]).observe(began.elapsed().as_secs_f64());
 
-        let response = response.map_err(late)?.map_err(|error| End::Unreachable(chain(&error)))?;
+        let response = response.map_err(late)?.map_err(unreachable)?;
         if response.status().is_success() {
             return Ok(response.into_body());
         }
@@ -158,7 +158,7 @@ impl Events {
             match self.body.frame().await {
                 None => return Ok(None),
                 Some(Ok(frame)) => self.received.extend_from_slice(frame.data_ref().map_or(&[], AsRef::as_ref)),
-                Some(Err(error)) => return Err(End::Unreachable(chain(&error))),
+                Some(Err(error)) => return Err(unreachable(error)),
             }
         }
     }
@@ -200,6 +200,14 @@ fn message(octets: &[u8]) -> String {
 
 fn late(_: tokio::time::error::Elapsed) -> End {
     End::Unreachable("no answer in time".to_owned())
+}
+
+fn unreachable(error: kube::Error) -> End {
+    match error {
+        // Its own words are the type's name.
+        kube::Error::Service(error) => End::Unreachable(chain(&*error)),
+        error => End::Unreachable(chain(&error)),
+    }
 }
 
 /// An error with its causes.

@@ -77,9 +77,8 @@ impl Reflector {
                 Step::Pages => self.list().await.unwrap_or_else(|end| end),
                 Step::Watch(version) => self.watch(Some(&version)).await,
             };
-            let was_listing = self.plan.is_listing();
             let next = self.plan.ended(&end, rand::random());
-            self.report(&end, &next, was_listing);
+            self.report(&end, &next);
             sleep(next.wait).await;
         }
     }
@@ -251,12 +250,18 @@ impl Reflector {
         }
     }
 
-    fn report(&self, end: &End, next: &Next, was_listing: bool) {
+    fn report(&self, end: &End, next: &Next) {
         let resource = self.resource.plural();
-        if *end != End::Done && !next.wait.is_zero() {
+        let is_failure = match end {
+            End::Done => false,
+            // A watch that lasted ends like this.
+            End::Closed => !next.wait.is_zero(),
+            End::Gone | End::Stalled | End::Refused { .. } | End::Unreachable(_) | End::Garbage(_) => true,
+        };
+        if is_failure {
             self.metrics.landfall_watch_failures.with_label_values(&[resource, end.reason()]).inc();
+            debug!(resource, %end, wait = ?next.wait, "a request failed");
         }
-        debug!(resource, %end, wait = ?next.wait, was_listing, "a request ended");
         let server = self.api.host();
         match next.trouble {
             None => {}

@@ -106,6 +106,8 @@ pub struct Plan {
     /// Whether the watch that runs has shown that it works.
     is_steady: bool,
     failures: u32,
+    /// Versions that were too old, since the last watch that worked.
+    expirations: u32,
     denials: u32,
     refusals: u32,
     silences: u32,
@@ -120,6 +122,7 @@ impl Default for Plan {
             list_reason: "start",
             is_steady: false,
             failures: 0,
+            expirations: 0,
             denials: 0,
             refusals: 0,
             silences: 0,
@@ -184,6 +187,7 @@ impl Plan {
             return false;
         }
         self.is_steady = true;
+        self.expirations = 0;
         self.refusals = 0;
         self.denials = 0;
         self.trouble.take().is_some()
@@ -196,6 +200,7 @@ impl Plan {
         if step == Step::Stream && is_no_stream(end) {
             // client-go does the same: older servers, the feature switched off, an etcd that reports no progress.
             self.streaming = Some(false);
+            self.list_reason = "fallback";
             return Next { wait: Duration::ZERO, trouble: None };
         }
         match end {
@@ -206,9 +211,12 @@ impl Plan {
             }
             End::Gone | End::Refused { code: 410, .. } => {
                 self.list_again("gone");
-                let wait = if self.failures == 0 { Duration::ZERO } else { back_off(BACK_OFF, self.failures, chance) };
-                self.failures += 1;
-                Next { wait, trouble: None }
+                self.expirations += 1;
+                // The failures before it are no reason to wait: an API server that is back forgets what was.
+                match self.expirations {
+                    1 => Next { wait: Duration::ZERO, trouble: None },
+                    again => Next { wait: back_off(BACK_OFF, again, chance), trouble: None },
+                }
             }
             End::Stalled if !self.is_listing() => {
                 // An API server whose store was restored from a backup is silent for ever: it waits for a resource
@@ -238,7 +246,11 @@ impl Plan {
             End::Closed | End::Stalled | End::Unreachable(_) | End::Garbage(_) => {
                 let wait = back_off(BACK_OFF, self.failures, chance);
                 self.failures += 1;
-                self.troubled(wait, Trouble::Failing)
+                match was_steady {
+                    // A connection that is cut is an everyday matter, one that cannot be made again is not.
+                    true => Next { wait, trouble: None },
+                    false => self.troubled(wait, Trouble::Failing),
+                }
             }
         }
     }
@@ -337,7 +349,27 @@ mod tests {
             assert_eq!(plan.list_reason(), "gone");
             plan.listed("6".to_owned());
             assert!(plan.ended(&end, 0.0).wait >= BACK_OFF.0);
+            plan.listed("7".to_owned());
+            plan.steady();
+            assert_eq!(plan.ended(&end, 1.0).wait, Duration::ZERO);
         }
+    }
+
+    #[test]
+    fn an_old_version_does_not_pay_for_the_failures_before_it() {
+        let mut plan = watching();
+        for _ in 0..9 {
+            plan.ended(&End::Unreachable(String::new()), 1.0);
+        }
+        assert_eq!(plan.ended(&End::Gone, 1.0).wait, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_connection_that_was_cut_is_a_trouble_only_if_it_cannot_be_made_again() {
+        let mut plan = watching();
+        plan.steady();
+        assert_eq!(plan.ended(&End::Unreachable(String::new()), 0.5).trouble, None);
+        assert_eq!(plan.ended(&End::Unreachable(String::new()), 0.5).trouble, Some(Trouble::Failing));
     }
 
     #[test]
