@@ -523,13 +523,15 @@ fn make_variables(object: &mut Value, request: &Value) {
     for field in ["uid", "creationTimestamp", "resourceVersion"] {
         metadata.insert(field.to_owned(), json!("chosen"));
     }
-    let spec = &mut object["spec"];
+    let Some(spec) = object.get_mut("spec") else { return };
     if request["spec"]["clusterIP"].is_null() && spec["clusterIP"].is_string() {
         spec["clusterIP"] = json!("chosen");
         spec["clusterIPs"] = json!(["chosen"]);
     }
-    if request["spec"]["ports"][0]["nodePort"].is_null() && spec["ports"][0]["nodePort"].is_number() {
-        spec["ports"][0]["nodePort"] = json!("chosen");
+    for (number, port) in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten().enumerate() {
+        if request["spec"]["ports"][number]["nodePort"].is_null() && port["nodePort"].is_number() {
+            port["nodePort"] = json!("chosen");
+        }
     }
 }
 
@@ -578,4 +580,80 @@ fn every_recorded_exchange_is_replayed() {
     let replayed: BTreeSet<String> =
         REPLAYED.iter().flat_map(|(_, names)| *names).map(|name| (*name).to_owned()).collect();
     assert_eq!(recorded, replayed);
+}
+
+#[test]
+fn manifests_become_what_the_real_server_made_of_them() {
+    let api = KubeApi::start();
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cluster");
+    let mut files: Vec<String> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    files.sort();
+    let mut manifests = BTreeMap::new();
+    for file in files.iter().filter(|file| ["-services-", "-slices-"].iter().any(|kind| file.contains(kind))) {
+        for object in serde_saphyr::from_multiple::<Value>(&fs::read_to_string(folder.join(file)).unwrap()).unwrap() {
+            let (namespace, name) = names_of(&object);
+            // Status is written apart from the rest.
+            if file.contains("-status") {
+                api.patch("services", &namespace, &name, &json!({"status": object["status"]}));
+                continue;
+            }
+            api.create(object.clone());
+            manifests.insert(format!("{namespace}/{name} {}", object["kind"]), object);
+        }
+    }
+    for path in ["api/v1/services", "apis/discovery.k8s.io/v1/endpointslices"] {
+        let plural = path.rsplit('/').next().unwrap();
+        let kind = if plural == "services" { "Service" } else { "EndpointSlice" };
+        let by_name = |list: &str| -> BTreeMap<String, Value> {
+            let list: Value = serde_json::from_str(list).unwrap();
+            let mut objects = BTreeMap::new();
+            for mut object in list["items"].as_array().unwrap().clone() {
+                let (namespace, name) = names_of(&object);
+                if let Some(manifest) = manifests.get(&format!("{namespace}/{name} \"{kind}\"")) {
+                    make_variables(&mut object, manifest);
+                    objects.insert(format!("{namespace}/{name}"), object);
+                }
+            }
+            objects
+        };
+        let real = by_name(&fs::read_to_string(folder.join(format!("as-served/{plural}.json"))).unwrap());
+        let fake = http::send(api.address(), &format!("GET /{path} HTTP/1.1"), &[admin()]).unwrap().read();
+        let fake = by_name(&fake.body);
+        for (name, object) in &real {
+            assert_eq!(fake.get(name), Some(object), "{plural} {name}: the fake's is on the left");
+        }
+        assert_eq!((fake.len(), real.len() > 70), (real.len(), true), "{plural}");
+    }
+}
+
+fn admin() -> String {
+    let (token, _) = TOKENS.iter().find(|(_, user)| *user == "admin").unwrap();
+    format!("Authorization: Bearer {token}")
+}
+
+#[test]
+fn a_change_that_is_skipped_is_listed_but_never_told() {
+    let api = KubeApi::start();
+    let watch = |from: u64| {
+        let path = format!("/api/v1/namespaces?watch=true&resourceVersion={from}&timeoutSeconds=1");
+        http::send(api.address(), &format!("GET {path} HTTP/1.1"), &[admin()]).unwrap().read().body
+    };
+    api.set(|settings| settings.second = Duration::from_millis(50));
+    let backup = api.backup();
+    for (name, is_skipped) in [("told", false), ("skipped", true), ("told-again", false)] {
+        api.skip_events(is_skipped);
+        api.create(json!({"kind": "Namespace", "metadata": {"name": name}}));
+    }
+    let told: Vec<Value> =
+        documents(&watch(4)).iter().map(|event| event["object"]["metadata"]["name"].clone()).collect();
+    assert_eq!(told, ["told", "told-again"]);
+    let list = http::send(api.address(), "GET /api/v1/namespaces HTTP/1.1", &[admin()]).unwrap().read().body;
+    assert!(list.contains("skipped"));
+
+    // A store that was restored from a backup is silent to those who know more.
+    api.restore(backup);
+    api.create(json!({"kind": "Namespace", "metadata": {"name": "new"}}));
+    assert_eq!(watch(7), "");
+    assert!(watch(4).contains("new"));
 }

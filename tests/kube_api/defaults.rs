@@ -110,23 +110,22 @@ fn fill_in_addresses(spec: &mut Value, revision: u64) {
     set_default(spec, "internalTrafficPolicy", json!("Cluster"));
 }
 
-/// Ports of the nodes, for the types that have them.
+/// What reaches it from outside: ports of the nodes, for the types that have them.
 fn fill_in_reach(spec: &mut Value, revision: u64) {
     let is_load_balancer = spec["type"] == "LoadBalancer";
-    if !is_load_balancer && spec["type"] != "NodePort" {
-        return;
+    let has_node_ports = is_load_balancer || spec["type"] == "NodePort";
+    if has_node_ports || spec.get("externalIPs").is_some() {
+        set_default(spec, "externalTrafficPolicy", json!("Cluster"));
     }
-    set_default(spec, "externalTrafficPolicy", json!("Cluster"));
     if is_load_balancer {
         set_default(spec, "allocateLoadBalancerNodePorts", json!(true));
     }
-    for (number, port) in (30_000 + revision..).zip(items_of(spec, "ports")) {
+    for (number, port) in (30_000 + revision..).zip(items_of(spec, "ports").filter(|_| has_node_ports)) {
         set_default(port, "nodePort", json!(number));
     }
 }
 
 fn fill_in_slice(slice: &mut Value) {
-    set_default(slice, "endpoints", Value::Null);
     for endpoint in items_of(slice, "endpoints") {
         set_default(endpoint, "conditions", json!({}));
     }
@@ -134,8 +133,10 @@ fn fill_in_slice(slice: &mut Value) {
         set_default(port, "name", json!(""));
         set_default(port, "protocol", json!("TCP"));
     }
-    if slice["ports"].as_array().is_none_or(Vec::is_empty) {
-        slice["ports"] = Value::Null;
+    for field in ["endpoints", "ports"] {
+        if items_of(slice, field).next().is_none() {
+            slice[field] = Value::Null;
+        }
     }
 }
 

@@ -120,8 +120,10 @@ async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>, has_certifica
     let verb = verb(request.method(), &path, &parameters);
     let fault = {
         let mut state = shared.lock();
-        state.requests.push((verb, path.plural.clone()));
-        state.faults.iter_mut().find_map(|injected| injected.hit(verb, &path.plural))
+        // A later page counts and fails apart from the first.
+        let kind = if verb == "list" && parameters.contains_key("continue") { "continue" } else { verb };
+        state.requests.push((kind, path.plural.clone()));
+        state.faults.iter_mut().find_map(|injected| injected.hit(kind, &path.plural))
     };
     let answer = objects(shared, request, has_certificate, verb, &path, &parameters).await;
     let answer = answer.unwrap_or_else(Status::into_response);
@@ -131,7 +133,7 @@ async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>, has_certifica
     }
 }
 
-fn header<'a>(request: &'a Request<Incoming>, name: HeaderName) -> Option<&'a str> {
+fn header(request: &Request<Incoming>, name: HeaderName) -> Option<&str> {
     request.headers().get(name).and_then(|value| value.to_str().ok())
 }
 
