@@ -78,7 +78,7 @@ pub(super) async fn follow(
                 warn!(?path, error, "cannot read the manifests; what is known is served");
             }
             last = Some(stamps);
-            manifests.warnings.iter().for_each(|warning| warn!("{warning}"));
+            manifests.warnings.iter().for_each(|warning| warn!(warning, "a manifest is not served as it is written"));
             for change in manifests.changes {
                 if updates.send(Update { change, cause: None }).await.is_err() {
                     return Ok(());

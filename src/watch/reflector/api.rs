@@ -10,7 +10,7 @@ use kube::core::Request;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
-use super::plan::End;
+use super::end::End;
 use crate::cluster::Resource;
 use crate::metrics::Metrics;
 use crate::watch::source::ApiServer;

@@ -1,17 +1,17 @@
 //! Lists and watches one resource, and goes on doing so whatever the API server does.
 //!
-//! [`plan`] decides what to do next, [`api`] makes requests; here the answers become updates. What was learned is served
+//! [`plan`] decides what to do next, [`api`] makes requests; here the answers ([`message`]) become updates. What was learned is served
 //! until a complete list says otherwise.
 
 mod api;
+mod end;
+mod message;
 mod plan;
 
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -19,7 +19,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use self::api::Api;
-use self::plan::{End, Next, Plan, Step, Trouble};
+use self::end::End;
+use self::message::{Event, Page};
+use self::plan::{Next, Plan, Step, Trouble};
 use super::convert::{self, Reading};
 use super::object;
 use super::owner::{Cause, Update};
@@ -185,7 +187,7 @@ impl Reflector {
                 self.send(Change::Removed(self.resource, reading.key), None).await;
             }
             "BOOKMARK" => return self.take_bookmark(event.object).await,
-            "ERROR" => return Err(error_of(event.object)),
+            "ERROR" => return Err(message::error(event.object)),
             _ => self.count_unreadable(1),
         }
         Ok(())
@@ -283,49 +285,6 @@ impl Reflector {
         if is_over {
             info!(resource = self.resource.plural(), server = self.api.host(), "watching again");
         }
-    }
-}
-
-/// One page of a list. Its objects are read one by one, so that a bad one costs only itself.
-#[derive(Deserialize)]
-struct Page<'a> {
-    #[serde(borrow)]
-    metadata: PageMetadata<'a>,
-    #[serde(borrow)]
-    items: Option<Vec<&'a RawValue>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PageMetadata<'a> {
-    #[serde(borrow, default)]
-    resource_version: Cow<'a, str>,
-    #[serde(borrow, default, rename = "continue")]
-    next: Cow<'a, str>,
-}
-
-/// One line of a watch.
-#[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(borrow, rename = "type")]
-    event_type: Cow<'a, str>,
-    #[serde(borrow)]
-    object: &'a RawValue,
-}
-
-/// The end that an ERROR event means.
-fn error_of(object: &RawValue) -> End {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Status {
-        code: u16,
-        message: String,
-        reason: String,
-    }
-    let status: Status = serde_json::from_str(object.get()).unwrap_or_default();
-    match (status.code, status.reason.as_str()) {
-        (410, _) | (_, "Expired" | "Gone") => End::Gone,
-        (code, _) => End::Refused { code, message: status.message, retry_after: None },
     }
 }
 
@@ -435,17 +394,5 @@ mod tests {
         assert_eq!(cause.service_kind, "headless_with_selector");
         reflector.plan = streaming();
         assert_eq!(reflector.cause(&reading(Resource::EndpointSlices)), None);
-    }
-
-    #[test]
-    fn a_page_may_have_no_items_and_no_next() {
-        let page: Page<'_> =
-            serde_json::from_str(r#"{"metadata":{"resourceVersion":"7"},"items":null}"#).expect("a page");
-        assert!(page.items.is_none() && page.metadata.next.is_empty());
-        let page: Page<'_> = serde_json::from_str(
-            r#"{"kind":"ServiceList","metadata":{"resourceVersion":"7","continue":"eyJ2"},"items":[{}, 7]}"#,
-        )
-        .expect("a page");
-        assert_eq!((page.items.map(|items| items.len()), &*page.metadata.next), (Some(2), "eyJ2"));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::end::End;
+
 /// The first and the longest wait after a failure.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// The first and the longest wait after a refusal that only an administrator can end.
@@ -20,58 +22,6 @@ pub enum Step {
     Pages,
     /// Watch from this resource version.
     Watch(String),
-}
-
-/// How a step ended.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum End {
-    /// It did what it was for.
-    #[error("done")]
-    Done,
-    /// The response ended.
-    #[error("the API server ends watches at once")]
-    Closed,
-    /// The resource version is too old (410).
-    #[error("the resource version is too old")]
-    Gone,
-    /// Nothing came for too long.
-    #[error("the API server says nothing")]
-    Stalled,
-    /// The API server said no.
-    #[error("{code}: {message}")]
-    Refused {
-        /// The HTTP status, or that of an ERROR event.
-        code: u16,
-        /// Its words.
-        message: String,
-        /// `Retry-After`.
-        retry_after: Option<Duration>,
-    },
-    /// No connection, no answer, or an answer that broke off.
-    #[error("{0}")]
-    Unreachable(String),
-    /// An answer that is none.
-    #[error("{0}")]
-    Garbage(String),
-}
-
-impl End {
-    /// The label of the metric of failures.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            End::Done => "done",
-            End::Closed => "closed",
-            End::Gone => "gone",
-            End::Stalled => "stalled",
-            End::Refused { code: 401, .. } => "unauthorized",
-            End::Refused { code: 403, .. } => "forbidden",
-            End::Refused { code: 404, .. } => "absent",
-            End::Refused { code: 429 | 503, .. } => "throttled",
-            End::Refused { .. } => "refused",
-            End::Unreachable(_) => "unreachable",
-            End::Garbage(_) => "garbage",
-        }
-    }
 }
 
 /// Why nothing is learned at present.
@@ -197,8 +147,7 @@ impl Plan {
     pub fn ended(&mut self, end: &End, chance: f64) -> Next {
         let step = self.step();
         let was_steady = std::mem::take(&mut self.is_steady);
-        if step == Step::Stream && is_no_stream(end) {
-            // client-go does the same: older servers, the feature switched off, an etcd that reports no progress.
+        if step == Step::Stream && end.shows_no_streaming() {
             self.streaming = Some(false);
             self.list_reason = "fallback";
             return Next { wait: Duration::ZERO, trouble: None };
@@ -234,8 +183,9 @@ impl Plan {
             }
             End::Refused { code, retry_after, .. } => {
                 self.refusals += 1;
-                // A version that the server refuses time and again is no place to go on from.
-                if self.refusals > 1 && !matches!(code, 401 | 429 | 503) && !self.is_listing() {
+                // A version that the server refuses time and again is no place to go on from; 500 is what kube-apiserver
+                // says of one that it cannot read.
+                if self.refusals > 1 && matches!(code, 400 | 422 | 500) && !self.is_listing() {
                     self.list_again("refused");
                 }
                 let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
@@ -266,14 +216,6 @@ impl Plan {
         let is_new = self.trouble != Some(trouble);
         self.trouble = Some(trouble);
         Next { wait, trouble: is_new.then_some(trouble) }
-    }
-}
-
-/// Whether a streamed list that ended so, before it was complete, shows that this server streams no lists.
-fn is_no_stream(end: &End) -> bool {
-    match end {
-        End::Closed | End::Stalled | End::Garbage(_) | End::Refused { code: 400 | 422 | 500, .. } => true,
-        End::Done | End::Gone | End::Unreachable(_) | End::Refused { .. } => false,
     }
 }
 
@@ -454,8 +396,8 @@ mod tests {
         plan.ended(&refused(500), 0.5);
         assert_eq!(plan.step(), Step::Pages);
         let mut plan = watching();
-        for _ in 0..5 {
-            plan.ended(&refused(429), 0.5);
+        for code in [401, 429, 502, 503, 504] {
+            plan.ended(&refused(code), 0.5);
         }
         assert_eq!(plan.step(), from("5"));
     }
