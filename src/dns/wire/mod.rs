@@ -38,6 +38,7 @@ const UDP_SIZE_PLAIN: u16 = 512;
 /// Flag bits of the third and fourth octet.
 mod flag {
     pub const QR: u16 = 0x8000;
+    pub const OP_CODE: u16 = 0x7800;
     pub const AA: u16 = 0x0400;
     pub const TC: u16 = 0x0200;
     pub const RD: u16 = 0x0100;

@@ -1,9 +1,12 @@
 //! Questions to other servers, and their answers.
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query as Question};
+use hickory_proto::rr::rdata::NULL;
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError, Restrict};
 
-use super::{Malformed, UDP_SIZE_MAX};
-use crate::dns::{Class, Name, Query, Record, RecordType, ResponseCode};
+use super::reader::Reader;
+use super::{HEADER, Malformed, UDP_SIZE_MAX, flag};
+use crate::dns::{Class, Name, Query, RData, Record, RecordType, ResponseCode};
 
 /// An answer of another server, parsed but not yet believed.
 #[derive(Debug, Clone)]
@@ -30,28 +33,113 @@ pub struct UpstreamMessage {
     pub additional: Vec<Record>,
 }
 
-/// Reads an answer of another server: QR set, opcode QUERY, exactly one question.
+/// Reads an answer of another server: QR set, opcode QUERY, exactly one question, and no record that is none.
 pub fn parse_upstream(packet: &[u8]) -> Result<UpstreamMessage, Malformed> {
-    let message = Message::from_vec(packet).map_err(|error| Malformed::new(error.to_string()))?;
-    let metadata = &message.metadata;
-    if metadata.message_type != MessageType::Response || metadata.op_code != OpCode::Query {
+    let header = Reader::new(packet).header()?;
+    if header.flags & (flag::QR | flag::OP_CODE) != flag::QR {
         return Err(Malformed::new("not an answer to a query"));
     }
-    let [question] = message.queries.as_slice() else {
+    if header.questions != 1 {
         return Err(Malformed::new("not exactly one question"));
-    };
+    }
+    let mut decoder = BinDecoder::new(packet);
+    decoder.read_slice(HEADER)?;
+    let question = (Name::read(&mut decoder)?, read_u16(&mut decoder)?.into(), read_u16(&mut decoder)?.into());
+    let answers = read_records(&mut decoder, header.answers)?;
+    let authority = read_records(&mut decoder, header.authority)?;
+    let (additional, upper_code) = read_additional(&mut decoder, header.additional)?;
+    let is_set = |flag| header.flags & flag != 0;
+    let [_, lower_code] = header.flags.to_be_bytes();
     Ok(UpstreamMessage {
-        id: metadata.id,
-        question: (question.name.clone(), question.query_type, question.query_class),
-        response_code: metadata.response_code,
-        authoritative: metadata.authoritative,
-        truncated: metadata.truncation,
-        recursion_available: metadata.recursion_available,
-        authentic_data: metadata.authentic_data,
-        answers: message.answers,
-        authority: message.authorities,
-        additional: message.additionals,
+        id: header.id,
+        question,
+        response_code: ResponseCode::from(upper_code, lower_code & 0xf),
+        authoritative: is_set(flag::AA),
+        truncated: is_set(flag::TC),
+        recursion_available: is_set(flag::RA),
+        authentic_data: is_set(flag::AD),
+        answers,
+        authority,
+        additional,
     })
+}
+
+/// An entry of a section.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
+enum Entry {
+    Record(Record),
+    /// OPT with the upper bits of the response code.
+    Opt(u8),
+}
+
+fn read_records(decoder: &mut BinDecoder<'_>, count: u16) -> Result<Vec<Record>, Malformed> {
+    // The vector grows with what is there: counts are the sender's to choose.
+    let mut records = Vec::new();
+    for _ in 0..count {
+        match read_entry(decoder)? {
+            Entry::Record(record) => records.push(record),
+            Entry::Opt(_) => return Err(Malformed::new("OPT outside the additional section")),
+        }
+    }
+    Ok(records)
+}
+
+fn read_additional(decoder: &mut BinDecoder<'_>, count: u16) -> Result<(Vec<Record>, u8), Malformed> {
+    let (mut records, mut opt) = (Vec::new(), None);
+    for _ in 0..count {
+        match read_entry(decoder)? {
+            Entry::Record(record) => records.push(record),
+            Entry::Opt(upper_code) if opt.replace(upper_code).is_some() => {
+                return Err(Malformed::new("two OPT records"));
+            }
+            Entry::Opt(_) => {}
+        }
+    }
+    Ok((records, opt.unwrap_or_default()))
+}
+
+fn read_entry(decoder: &mut BinDecoder<'_>) -> Result<Entry, Malformed> {
+    let name = Name::read(decoder)?;
+    let record_type = RecordType::from(read_u16(decoder)?);
+    let class = read_u16(decoder)?;
+    let ttl = decoder.read_u32()?.unverified();
+    let length = read_u16(decoder)?;
+    if record_type == RecordType::OPT {
+        decoder.read_slice(length.into())?;
+        let [upper_code, ..] = ttl.to_be_bytes();
+        return Ok(Entry::Opt(upper_code));
+    }
+    let mut record = Record::from_rdata(name, ttl, read_data(decoder, record_type, length)?);
+    record.dns_class = class.into();
+    Ok(Entry::Record(record))
+}
+
+/// Reads what we look into, and what may hold compressed names (RFC 3597 section 4); everything else goes on octet for
+/// octet, whatever a parser of ours would think of it.
+fn read_data(decoder: &mut BinDecoder<'_>, record_type: RecordType, length: u16) -> Result<RData, Malformed> {
+    use RecordType::{A, AAAA, CNAME, MX, NAPTR, NS, PTR, SOA, SRV, TXT};
+    match u16::from(record_type) {
+        // RFC 6895 section 3.1: types of questions, and of records about the message itself.
+        0 | 128..=255 => Err(Malformed::new("a record of a type that no record has")),
+        _ if matches!(record_type, A | AAAA | CNAME | MX | NAPTR | NS | PTR | SOA | SRV | TXT) => {
+            Ok(RData::read(decoder, record_type, Restrict::new(length))?)
+        }
+        _ => {
+            let mut rdata = NULL::new();
+            rdata.anything = decoder.read_slice(length.into())?.unverified().to_vec();
+            Ok(RData::Unknown { code: record_type, rdata })
+        }
+    }
+}
+
+fn read_u16(decoder: &mut BinDecoder<'_>) -> Result<u16, Malformed> {
+    Ok(decoder.read_u16()?.unverified())
+}
+
+impl From<DecodeError> for Malformed {
+    fn from(error: DecodeError) -> Self {
+        Self::new(error.to_string())
+    }
 }
 
 /// Writes the question of a client as we ask it of another server: RD, CD and DO are the client's, everything else is
@@ -68,4 +156,134 @@ pub fn encode_question(query: &Query) -> Vec<u8> {
     message.edns = Some(edns);
     // A question of one name always fits; an empty message would be refused by whoever gets it.
     message.to_vec().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dns::rdata;
+
+    /// Header, then the question `a.` A IN.
+    fn packet(flags: u16, counts: [u16; 4], rest: &[u8]) -> Vec<u8> {
+        let mut octets = vec![0xab, 0xcd];
+        octets.extend(flags.to_be_bytes());
+        counts.iter().for_each(|count| octets.extend(count.to_be_bytes()));
+        octets.extend([1, b'a', 0, 0, 1, 0, 1]);
+        octets.extend(rest);
+        octets
+    }
+
+    /// A record of the question's name.
+    fn record(record_type: u16, data: &[u8]) -> Vec<u8> {
+        let mut octets = vec![0xc0, 12];
+        octets.extend(record_type.to_be_bytes());
+        octets.extend([0, 1, 0, 0, 0, 60]);
+        octets.extend((data.len() as u16).to_be_bytes());
+        octets.extend(data);
+        octets
+    }
+
+    const OPT: [u8; 11] = [0, 0, 41, 4, 208, 1, 0, 0, 0, 0, 0];
+
+    /// Reads an answer section of one record.
+    fn answer(record_type: u16, data: &[u8]) -> Result<RData, Malformed> {
+        let message = parse_upstream(&packet(0x8180, [1, 1, 0, 0], &record(record_type, data)))?;
+        Ok(message.answers.into_iter().next().unwrap().data)
+    }
+
+    #[test]
+    fn an_answer_is_read_with_its_flags_and_sections() {
+        let rest =
+            [&record(1, &[192, 0, 2, 1])[..], &record(2, &[0xc0, 12]), &record(1, &[192, 0, 2, 2]), &OPT].concat();
+        let message = parse_upstream(&packet(0x86a3, [1, 1, 1, 2], &rest)).unwrap();
+        let name = Name::from_ascii("a.").unwrap();
+        assert_eq!((message.id, message.question), (0xabcd, (name.clone(), RecordType::A, Class::IN)));
+        assert_eq!(message.response_code, ResponseCode::from(1, 3), "OPT has the upper bits");
+        assert!(message.authoritative && message.truncated && message.recursion_available && message.authentic_data);
+        assert_eq!(message.answers, [Record::from_rdata(name.clone(), 60, RData::A(rdata::A::new(192, 0, 2, 1)))]);
+        assert_eq!(message.authority, [Record::from_rdata(name.clone(), 60, RData::NS(rdata::NS(name)))]);
+        assert_eq!(message.additional.len(), 1);
+    }
+
+    #[test]
+    fn only_an_answer_to_one_question_is_an_answer() {
+        assert!(parse_upstream(&packet(0x8180, [1, 0, 0, 0], &[])).is_ok());
+        for (flags, questions) in [(0x0180, 1), (0xa180, 1), (0x8180, 0), (0x8180, 2)] {
+            assert!(parse_upstream(&packet(flags, [questions, 0, 0, 0], &[])).is_err(), "{flags:x} {questions}");
+        }
+    }
+
+    #[test]
+    fn counts_are_true_and_opt_is_one_in_its_place() {
+        let address = record(1, &[192, 0, 2, 1]);
+        let two = [OPT, OPT].concat();
+        for (counts, rest) in [
+            ([1, 2, 0, 0], &address[..]),
+            ([1, 65535, 65535, 65535], &address),
+            ([1, 1, 0, 0], &OPT),
+            ([1, 0, 1, 0], &OPT),
+            ([1, 0, 0, 2], &two),
+        ] {
+            assert!(parse_upstream(&packet(0x8180, counts, rest)).is_err(), "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn records_that_are_none_spoil_the_message() {
+        for (record_type, data) in [
+            (1, &[192, 0, 2][..]),
+            (1, &[192, 0, 2, 1, 0]),
+            (1, &[]),
+            (28, &[0; 4]),
+            (5, &[0xc0]),
+            (5, &[0xc0, 31]),
+            (5, &[0xff, 0xff]),
+            (16, &[5, b'x']),
+            (0, &[1]),
+            (250, &[1]),
+            (255, &[1]),
+        ] {
+            assert!(answer(record_type, data).is_err(), "type {record_type} {data:?}");
+        }
+    }
+
+    #[test]
+    fn what_we_do_not_look_into_goes_on_octet_for_octet() {
+        // HTTPS with a broken parameter, CAA, DNAME, an empty APL, a type that nobody knows.
+        for (record_type, data) in [(65, &[0, 1, 0, 0, 1, 0][..]), (257, &[0]), (39, &[0]), (42, &[]), (65280, &[1, 2])]
+        {
+            let RData::Unknown { code, rdata } = answer(record_type, data).unwrap() else { panic!("{record_type}") };
+            assert_eq!((u16::from(code), rdata.anything.as_slice()), (record_type, data));
+        }
+    }
+
+    #[test]
+    fn a_name_is_no_longer_than_a_name_may_be() {
+        let labels = |count: usize| [[1, b'x']].repeat(count).concat();
+        let name = |count| [&labels(count)[..], &[0xc0, 12]].concat();
+        assert!(answer(5, &name(126)).is_ok());
+        assert!(answer(5, &name(127)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_octets_panic(octets in prop::collection::vec(any::<u8>(), 0..400)) {
+            let _ = parse_upstream(&octets);
+        }
+
+        #[test]
+        fn no_mutation_of_an_answer_panics(changes in prop::collection::vec((any::<usize>(), any::<u8>()), 1..4)) {
+            let rest = [&record(5, &[1, b'b', 0xc0, 12])[..], &record(6, &[0; 22]), &record(1, &[192, 0, 2, 2]), &OPT].concat();
+            let mut octets = packet(0x8180, [1, 1, 1, 2], &rest);
+            for (at, value) in changes {
+                let at = at % octets.len();
+                octets[at] = value;
+            }
+            let _ = parse_upstream(&octets);
+            octets.truncate(octets.len() / 2);
+            let _ = parse_upstream(&octets);
+        }
+    }
 }
