@@ -37,12 +37,13 @@ impl UdpWorker {
     pub fn start(self) -> io::Result<()> {
         let running = self.tasks.token();
         let thread = thread::Builder::new().name("udp".to_owned()).spawn(move || {
+            // Dropped last: who waits for the thread finds the socket closed.
             let _running = running;
-            let runtime = self.runtime.clone();
-            let _context = runtime.enter();
-            while catch_unwind(AssertUnwindSafe(|| self.serve())).is_err() {
-                self.responder.capacity.metrics.panics.inc();
-                error!(address = %self.bound, "a batch of queries ended in a panic");
+            let worker = self;
+            let _context = worker.runtime.enter();
+            while catch_unwind(AssertUnwindSafe(|| worker.serve())).is_err() {
+                worker.responder.capacity.metrics.panics.inc();
+                error!(address = %worker.bound, "a batch of queries ended in a panic");
             }
         });
         thread.map(drop)
