@@ -122,6 +122,9 @@ impl Api {
             return Ok(response.into_body());
         }
         let code = response.status().as_u16();
+        if code == 410 {
+            return Err(End::Gone);
+        }
         let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
         let explanation = timeout(PAGE, Limited::new(response.into_body(), ERROR_MAX_BYTES).collect()).await;
         let octets = explanation.ok().and_then(Result::ok).map(|body| body.to_bytes().to_vec()).unwrap_or_default();

@@ -158,7 +158,7 @@ impl Plan {
                 self.failures = 0;
                 Next { wait: Duration::ZERO, trouble: None }
             }
-            End::Gone | End::Refused { code: 410, .. } => {
+            End::Gone => {
                 self.list_again("gone");
                 self.expirations += 1;
                 // The failures before it are no reason to wait: an API server that is back forgets what was.
@@ -284,17 +284,14 @@ mod tests {
 
     #[test]
     fn an_old_version_means_a_list_at_once_and_then_with_patience() {
-        for end in [End::Gone, refused(410)] {
-            let mut plan = watching();
-            assert_eq!(plan.ended(&end, 1.0).wait, Duration::ZERO);
-            assert_eq!(plan.step(), Step::Pages);
-            assert_eq!(plan.list_reason(), "gone");
-            plan.listed("6".to_owned());
-            assert!(plan.ended(&end, 0.0).wait >= BACK_OFF.0);
-            plan.listed("7".to_owned());
-            plan.steady();
-            assert_eq!(plan.ended(&end, 1.0).wait, Duration::ZERO);
-        }
+        let mut plan = watching();
+        assert_eq!(plan.ended(&End::Gone, 1.0).wait, Duration::ZERO);
+        assert_eq!((plan.step(), plan.list_reason()), (Step::Pages, "gone"));
+        plan.listed("6".to_owned());
+        assert!(plan.ended(&End::Gone, 0.0).wait >= BACK_OFF.0);
+        plan.listed("7".to_owned());
+        plan.steady();
+        assert_eq!(plan.ended(&End::Gone, 1.0).wait, Duration::ZERO);
     }
 
     #[test]
