@@ -1,5 +1,6 @@
 //! The plugins of a server block, in the order in which they act.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Router;
@@ -29,7 +30,7 @@ pub struct Pipeline {
     pub loadbalance: Option<LoadBalance>,
     pub cache: Option<Cache>,
     pub template: Vec<Template>,
-    pub hosts: Option<Hosts>,
+    pub hosts: Option<Arc<Hosts>>,
     pub kubernetes: Option<Kubernetes>,
     pub loop_detection: Option<LoopDetection>,
     pub forward: Vec<Forward>,
