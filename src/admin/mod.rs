@@ -1,1 +1,262 @@
 //! /health, /ready and /metrics, on a runtime of their own so that they answer under full load.
+//!
+//! [`Admin`] owns the thread and the sockets; a reload hands it the new [`Page`]s. Pages of one address share a server.
+//! What is ready is decided by [`crate::task::Readiness`]; nothing here knows DNS.
+
+mod connections;
+mod pages;
+mod probe;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::runtime::{Handle, Runtime};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use self::pages::Pages;
+pub use self::pages::{Page, Phase};
+use crate::metrics::Metrics;
+
+/// The admin pages of the process.
+#[derive(Debug)]
+pub struct Admin {
+    runtime: Handle,
+    stop: CancellationToken,
+    metrics: Arc<Metrics>,
+    phase: tokio::sync::watch::Sender<Phase>,
+    servers: BTreeMap<String, Server>,
+}
+
+/// An address at work; it ends when this is dropped.
+#[derive(Debug)]
+struct Server {
+    pages: Arc<ArcSwap<Pages>>,
+    local: SocketAddr,
+    stop: CancellationToken,
+}
+
+/// Sockets that are bound already for pages that are not shown yet.
+#[derive(Debug)]
+pub struct Prepared {
+    pages: BTreeMap<String, Pages>,
+    sockets: BTreeMap<String, std::net::TcpListener>,
+}
+
+/// Why the pages cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The address cannot be listened on.
+    #[error("plugin/{page}: cannot listen on {address}: {source}")]
+    Listen {
+        /// The directive.
+        page: &'static str,
+        /// The address as the Corefile has it.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Admin {
+    /// Starts the thread; nothing listens yet.
+    pub fn start(metrics: Arc<Metrics>) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (handle, stop) = (runtime.handle().clone(), CancellationToken::new());
+        std::thread::Builder::new().name("admin".to_owned()).spawn({
+            let stop = stop.clone();
+            move || run(&runtime, &stop)
+        })?;
+        let phase = tokio::sync::watch::Sender::new(Phase::Starting);
+        Ok(Self { runtime: handle, stop, metrics, phase, servers: BTreeMap::new() })
+    }
+
+    /// Says what the server is doing; `/ready` follows at once.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.send_replace(phase);
+    }
+
+    /// Binds the addresses that are new among those of `wanted`. What is shown stays as it is.
+    pub fn prepare(&self, wanted: Vec<(String, Page)>) -> Result<Prepared, AdminError> {
+        let mut prepared = Prepared { pages: BTreeMap::new(), sockets: BTreeMap::new() };
+        for (address, page) in wanted {
+            let is_new = !self.servers.contains_key(&address) && !prepared.sockets.contains_key(&address);
+            if is_new {
+                let error = |source| AdminError::Listen { page: page.name(), address: address.clone(), source };
+                prepared.sockets.insert(address.clone(), bind(&address).map_err(error)?);
+            }
+            prepared.pages.entry(address).or_default().add(page);
+        }
+        Ok(prepared)
+    }
+
+    /// Shows the new pages, and closes the addresses that have none any more.
+    pub fn show(&mut self, prepared: Prepared) {
+        let Prepared { pages, mut sockets } = prepared;
+        let wanted: BTreeSet<String> = pages.keys().cloned().collect();
+        self.servers.retain(|address, _| wanted.contains(address));
+        for (address, pages) in pages {
+            if let Some(server) = self.servers.get(&address) {
+                server.pages.store(Arc::new(pages));
+            } else if let Some(socket) = sockets.remove(&address) {
+                match self.serve(socket, pages) {
+                    Ok(server) => drop(self.servers.insert(address, server)),
+                    Err(error) => warn!(address, %error, "cannot serve the admin pages"),
+                }
+            }
+        }
+    }
+
+    /// Where the pages of an address are.
+    pub fn local_address(&self, address: &str) -> Option<SocketAddr> {
+        self.servers.get(address).map(|server| server.local)
+    }
+
+    fn serve(&self, socket: std::net::TcpListener, pages: Pages) -> io::Result<Server> {
+        let _context = self.runtime.enter();
+        let local = socket.local_addr()?;
+        let listener = tokio::net::TcpListener::from_std(socket)?;
+        let (pages, stop) = (Arc::new(ArcSwap::from_pointee(pages)), self.stop.child_token());
+        let shown = pages::Shown { pages: pages.clone(), metrics: self.metrics.clone(), phase: self.phase.subscribe() };
+        self.runtime.spawn(connections::serve(listener, shown.router(), stop.clone()));
+        self.runtime.spawn(probe::run(local, pages.clone(), self.metrics.clone(), stop.clone()));
+        info!(%local, "the admin pages are up");
+        Ok(Server { pages, local, stop })
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn run(runtime: &Runtime, stop: &CancellationToken) {
+    runtime.block_on(stop.cancelled());
+}
+
+/// Binds HOST:PORT as Go takes it: an empty host means all addresses.
+fn bind(address: &str) -> io::Result<std::net::TcpListener> {
+    let socket = match address.strip_prefix(':').map(str::parse::<u16>) {
+        Some(Ok(port)) => {
+            let any = |ip: IpAddr| std::net::TcpListener::bind(SocketAddr::new(ip, port));
+            // A machine without IPv6 has only the other one.
+            any(Ipv6Addr::UNSPECIFIED.into()).or_else(|error| match error.kind() {
+                io::ErrorKind::AddrInUse => Err(error),
+                _ => any(Ipv4Addr::UNSPECIFIED.into()),
+            })?
+        }
+        _ => {
+            let mut places: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
+            // `localhost` is 127.0.0.1 first, as for CoreDNS.
+            places.sort_by_key(SocketAddr::is_ipv6);
+            std::net::TcpListener::bind(places.as_slice())?
+        }
+    };
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    use super::*;
+    use crate::task::{Gate, Readiness};
+
+    const ANY: &str = "127.0.0.1:0";
+
+    fn admin(pages: Vec<(&str, Page)>) -> Admin {
+        let mut admin = Admin::start(Arc::new(Metrics::new())).expect("a thread");
+        show(&mut admin, pages);
+        admin
+    }
+
+    fn show(admin: &mut Admin, pages: Vec<(&str, Page)>) {
+        let pages = pages.into_iter().map(|(address, page)| (address.to_owned(), page)).collect();
+        let prepared = admin.prepare(pages).expect("free addresses");
+        admin.show(prepared);
+    }
+
+    fn fetch(admin: &Admin, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(admin.local_address(ANY).expect("an address")).expect("a connection");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("a request");
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).expect("a reply");
+        let (head, body) = reply.split_once("\r\n\r\n").expect("a head");
+        (head.split(' ').nth(1).expect("a status").parse().expect("a number"), body.to_owned())
+    }
+
+    fn ready(gates: &[(&'static str, &tokio::sync::watch::Sender<bool>)], continuously: bool) -> Page {
+        let readiness = Readiness::default();
+        gates.iter().for_each(|(name, open)| readiness.add(Gate::new(name, open.subscribe())));
+        Page::ready(readiness, continuously)
+    }
+
+    #[test]
+    fn health_is_always_ok_and_other_paths_are_not_found() {
+        let admin = admin(vec![(ANY, Page::Health)]);
+        for phase in [Phase::Starting, Phase::Serving, Phase::ShuttingDown] {
+            admin.enter(phase);
+            assert_eq!(fetch(&admin, "/health"), (200, "OK".to_owned()));
+        }
+        assert_eq!(fetch(&admin, "/ready").0, 404);
+        assert_eq!(fetch(&admin, "/").0, 404);
+    }
+
+    #[test]
+    fn ready_names_the_gates_that_are_closed() {
+        let open = tokio::sync::watch::Sender::new(false);
+        let admin = admin(vec![(ANY, ready(&[("kubernetes", &open), ("file", &open)], false))]);
+        assert_eq!(fetch(&admin, "/ready"), (503, "file,kubernetes".to_owned()));
+        open.send_replace(true);
+        assert_eq!(fetch(&admin, "/ready"), (503, "Starting".to_owned()), "no socket is open yet");
+        admin.enter(Phase::Serving);
+        assert_eq!(fetch(&admin, "/ready"), (200, "OK".to_owned()));
+        admin.enter(Phase::ShuttingDown);
+        assert_eq!(fetch(&admin, "/ready"), (503, "Shutting down".to_owned()));
+    }
+
+    #[test]
+    fn what_was_ready_once_is_asked_again_only_if_told_so() {
+        for (continuously, status) in [(false, 200), (true, 503)] {
+            let open = tokio::sync::watch::Sender::new(true);
+            let admin = admin(vec![(ANY, ready(&[("kubernetes", &open)], continuously))]);
+            admin.enter(Phase::Serving);
+            assert_eq!(fetch(&admin, "/ready").0, 200);
+            open.send_replace(false);
+            assert_eq!(fetch(&admin, "/ready").0, status, "continuously: {continuously}");
+        }
+    }
+
+    #[test]
+    fn pages_of_one_address_share_a_server_and_are_replaced_without_closing_it() {
+        let mut admin = admin(vec![(ANY, Page::Health), (ANY, Page::Metrics)]);
+        let before = admin.local_address(ANY);
+        assert!(fetch(&admin, "/metrics").1.contains("# TYPE coredns_panics_total counter"));
+        show(&mut admin, vec![(ANY, Page::Metrics)]);
+        assert_eq!(admin.local_address(ANY), before);
+        assert_eq!(fetch(&admin, "/health").0, 404);
+        show(&mut admin, Vec::new());
+        assert_eq!(admin.local_address(ANY), None);
+    }
+
+    #[test]
+    fn an_address_that_is_taken_is_an_error_and_changes_nothing() {
+        let admin = admin(vec![(ANY, Page::Health)]);
+        let taken = admin.local_address(ANY).expect("an address").to_string();
+        let error = admin.prepare(vec![(taken.clone(), Page::Metrics)]).expect_err("an error").to_string();
+        assert!(error.starts_with(&format!("plugin/prometheus: cannot listen on {taken}: ")), "{error}");
+        assert_eq!(fetch(&admin, "/health").0, 200);
+    }
+}

@@ -68,11 +68,22 @@ pub struct Assembly {
     /// Questions that caches want to ask again, by the router that they are asked of.
     pub refreshes: Vec<(Arc<Router>, RefreshQueue)>,
     /// Pipelines that want to know whether they forward to themselves, with the address that they listen on.
-    pub loops: Vec<(Arc<Pipeline>, ListenAddress)>,
+    pub loops: Vec<Loop>,
     /// Pipelines whose hosts files and counted errors want a task.
     pub pipelines: Vec<Arc<Pipeline>>,
     /// What is in use.
     pub enabled: Vec<Enabled>,
+}
+
+/// What a loop detection needs to run.
+#[derive(Debug)]
+pub struct Loop {
+    /// The pipeline that forwards.
+    pub pipeline: Arc<Pipeline>,
+    /// Where it listens.
+    pub address: ListenAddress,
+    /// How the listen address is asked.
+    pub exchange: Arc<dyn Exchange>,
 }
 
 /// A directive of a zone, as the metric `coredns_plugin_enabled` tells it.
@@ -150,8 +161,10 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
             let (refresh, queue) = refresh_queue();
             let pipeline = Arc::new(pipeline(server, &label, environment, refresh)?);
             queues.push((address, queue));
-            if pipeline.loop_detection.is_some() {
-                assembly.loops.push((pipeline.clone(), address));
+            // What is not forwarded cannot come back.
+            if let (Some(_), Some(forward)) = (&pipeline.loop_detection, server.forward.first()) {
+                let exchange = exchange(forward, environment)?;
+                assembly.loops.push(Loop { pipeline: pipeline.clone(), address, exchange });
             }
             assembly.pipelines.push(pipeline.clone());
             let served = zones.entry(address).or_default();
@@ -288,12 +301,15 @@ fn pipeline(
 }
 
 fn forward(config: &directive::Forward, environment: &Environment<'_>) -> Result<Forward, AssembleError> {
-    let metrics = environment.metrics.clone();
-    let exchange: Arc<dyn Exchange> = match &environment.exchange {
-        Some(exchange) => exchange.clone(),
-        None => Arc::new(Network::new(config, &metrics)?),
-    };
-    Ok(Forward::new(config, exchange, metrics, environment.tasks.clone()))
+    let exchange = exchange(config, environment)?;
+    Ok(Forward::new(config, exchange, environment.metrics.clone(), environment.tasks.clone()))
+}
+
+fn exchange(config: &directive::Forward, environment: &Environment<'_>) -> Result<Arc<dyn Exchange>, TlsError> {
+    match &environment.exchange {
+        Some(exchange) => Ok(exchange.clone()),
+        None => Ok(Arc::new(Network::new(config, &environment.metrics)?)),
+    }
 }
 
 /// The plugin over the store of its cluster; one that nobody fills where the caller has none: it says SERVFAIL.

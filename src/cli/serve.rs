@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use super::ServeArguments;
+use crate::app::{Access, Options};
 
 /// Answers queries until it is told to stop.
 pub fn run(arguments: ServeArguments) -> ExitCode {
-    let _ = arguments;
-    ExitCode::FAILURE
+    let ServeArguments { corefile, port, pidfile, quiet, kubeconfig, context } = arguments;
+    let access = Access { kubeconfig, context, built_in: None };
+    crate::app::run(&Options { corefile, port, pidfile, quiet, access, greeting: None })
 }

@@ -36,6 +36,11 @@ impl Router {
         Self { zones, dropped }
     }
 
+    /// The zones, those with most labels first.
+    pub fn zones(&self) -> impl Iterator<Item = &Zone> {
+        self.zones.iter()
+    }
+
     /// The zone with most labels that the name is in. DS belongs to the parent's side of a cut (RFC 4035 section 3.1.4.1).
     pub fn route(&self, name: &Name, record_type: RecordType) -> Option<&Zone> {
         let mut served = self.zones.iter().filter(|zone| zone.apex.zone_of(name));

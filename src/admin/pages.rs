@@ -1,0 +1,144 @@
+//! What the pages say.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tracing::info;
+
+use crate::metrics::Metrics;
+use crate::task::Readiness;
+
+/// A page of the Corefile.
+#[derive(Clone, Debug)]
+pub enum Page {
+    /// `health`: /health.
+    Health,
+    /// `ready`: /ready.
+    Ready(Arc<Ready>),
+    /// `prometheus`: /metrics.
+    Metrics,
+}
+
+/// What /ready asks.
+#[derive(Debug)]
+pub struct Ready {
+    gates: Readiness,
+    continuously: bool,
+    was_ready: AtomicBool,
+}
+
+/// What the server is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Its sockets are not open yet.
+    Starting,
+    /// It answers queries.
+    Serving,
+    /// It still answers, but is to get no more.
+    ShuttingDown,
+}
+
+impl Page {
+    /// A page that asks these gates until all were open once, or `continuously`.
+    pub fn ready(gates: Readiness, continuously: bool) -> Self {
+        Self::Ready(Arc::new(Ready { gates, continuously, was_ready: AtomicBool::new(false) }))
+    }
+
+    /// The directive.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Page::Health => "health",
+            Page::Ready(_) => "ready",
+            Page::Metrics => "prometheus",
+        }
+    }
+}
+
+/// The pages of one address.
+#[derive(Debug, Default)]
+pub(super) struct Pages {
+    pub health: bool,
+    pub ready: Option<Arc<Ready>>,
+    pub metrics: bool,
+}
+
+impl Pages {
+    pub fn add(&mut self, page: Page) {
+        match page {
+            Page::Health => self.health = true,
+            Page::Ready(ready) => self.ready = Some(ready),
+            Page::Metrics => self.metrics = true,
+        }
+    }
+}
+
+impl Ready {
+    /// The names of what is not ready.
+    fn missing(&self) -> Vec<&'static str> {
+        if !self.continuously && self.was_ready.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let closed = self.gates.closed();
+        if closed.is_empty() {
+            self.was_ready.store(true, Ordering::Relaxed);
+        }
+        closed
+    }
+}
+
+/// What a request sees.
+#[derive(Clone)]
+pub(super) struct Shown {
+    pub pages: Arc<ArcSwap<Pages>>,
+    pub metrics: Arc<Metrics>,
+    pub phase: tokio::sync::watch::Receiver<Phase>,
+}
+
+impl Shown {
+    pub fn router(self) -> Router {
+        let (health, ready) = (self.clone(), self.clone());
+        Router::new()
+            .route("/health", get(|| async move { health.health() }))
+            .route("/ready", get(|| async move { ready.ready() }))
+            .route("/metrics", get(|| async move { self.metrics() }))
+    }
+
+    fn health(&self) -> Response {
+        match self.pages.load().health {
+            true => "OK".into_response(),
+            false => StatusCode::NOT_FOUND.into_response(),
+        }
+    }
+
+    fn ready(&self) -> Response {
+        let Some(ready) = self.pages.load().ready.clone() else { return StatusCode::NOT_FOUND.into_response() };
+        let phase = *self.phase.borrow();
+        let unavailable = |text: String| (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+        if phase == Phase::ShuttingDown {
+            return unavailable("Shutting down".to_owned());
+        }
+        let missing = ready.missing();
+        if !missing.is_empty() {
+            let names = missing.join(",");
+            info!(target: "plugin/ready", "Plugins not ready: {names:?}");
+            return unavailable(names);
+        }
+        match phase {
+            Phase::Starting => unavailable("Starting".to_owned()),
+            Phase::Serving | Phase::ShuttingDown => "OK".into_response(),
+        }
+    }
+
+    fn metrics(&self) -> Response {
+        match self.pages.load().metrics {
+            true => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], self.metrics.render())
+                .into_response(),
+            false => StatusCode::NOT_FOUND.into_response(),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The clusters of a configuration: one store and one set of watches for each source, whatever asks for it.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::{Instant, MissedTickBehavior};
+use tracing::{info, warn};
+
+use super::assemble::{Cluster, clusters};
+use crate::cluster::{Resource, Snapshot, Store};
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::task::{Gate, Readiness, Tasks};
+use crate::watch::manifests::Manifests;
+use crate::watch::{self, Settings, WatchError};
+
+/// How the clusters of all configurations of a process are reached.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// `--kubeconfig`.
+    pub kubeconfig: Option<PathBuf>,
+    /// `--context`.
+    pub context: Option<String>,
+    /// In place of every source: a cluster that is built in, as manifests.
+    pub built_in: Option<&'static str>,
+}
+
+/// Clusters that are watched. They survive a reload that does not change what they are.
+#[derive(Clone, Debug, Default)]
+pub struct Clusters {
+    running: HashMap<Cluster, Running>,
+}
+
+/// A store with the tasks that fill it.
+#[derive(Clone, Debug)]
+struct Running {
+    store: Arc<Store>,
+    tasks: Tasks,
+}
+
+impl Clusters {
+    /// The clusters of a configuration: those of `self` that it needs unchanged, and new ones for the rest.
+    pub async fn for_config(
+        &self,
+        config: &Config,
+        access: &Access,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, WatchError> {
+        let mut next = Self::default();
+        for (cluster, wanted) in clusters(config) {
+            let wanted: Vec<Resource> = wanted.into_iter().collect();
+            let kept = self.running.get(&cluster).filter(|running| running.store.wanted() == wanted);
+            let running = match kept {
+                Some(running) => running.clone(),
+                None => match start(&cluster, wanted, access, metrics).await {
+                    Ok(running) => running,
+                    Err(error) => {
+                        next.stop_all_but(self);
+                        return Err(error);
+                    }
+                },
+            };
+            next.running.insert(cluster, running);
+        }
+        Ok(next)
+    }
+
+    /// The stores by their source.
+    pub fn stores(&self) -> HashMap<Cluster, Arc<Store>> {
+        self.running.iter().map(|(cluster, running)| (cluster.clone(), running.store.clone())).collect()
+    }
+
+    /// What must be heard of before the server is ready.
+    pub fn readiness(&self) -> Readiness {
+        let readiness = Readiness::default();
+        self.running.values().for_each(|running| readiness.add(Gate::new("kubernetes", running.store.synced())));
+        readiness
+    }
+
+    /// Waits until everything was listed once, at most `patience`.
+    pub async fn wait(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut reminder = tokio::time::interval(Duration::from_millis(500));
+        reminder.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first moment is not worth a line: manifests are read by then.
+        reminder.tick().await;
+        for running in self.running.values() {
+            let mut synced = running.store.synced();
+            loop {
+                tokio::select! {
+                    _ = synced.wait_for(|synced| *synced) => break,
+                    () = tokio::time::sleep_until(deadline) => {
+                        warn!(target: "plugin/kubernetes", "starting server with unsynced Kubernetes API");
+                        return;
+                    }
+                    _ = reminder.tick() => {
+                        info!(target: "plugin/kubernetes", "waiting for Kubernetes API before starting server");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends the watches that `kept` does not go on with.
+    pub fn stop_all_but(&self, kept: &Self) {
+        for (cluster, running) in &self.running {
+            let is_kept = kept.running.get(cluster).is_some_and(|other| Arc::ptr_eq(&other.store, &running.store));
+            if !is_kept {
+                running.tasks.stopping().cancel();
+            }
+        }
+    }
+}
+
+async fn start(
+    cluster: &Cluster,
+    wanted: Vec<Resource>,
+    access: &Access,
+    metrics: &Arc<Metrics>,
+) -> Result<Running, WatchError> {
+    let running = Running { store: Arc::new(Store::new(wanted)), tasks: Tasks::new() };
+    if let Some(manifests) = access.built_in {
+        let mut snapshot = Snapshot::default();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Manifests::parse("built-in", manifests, None).apply(&mut snapshot, u32::try_from(now).unwrap_or(u32::MAX));
+        running.store.publish(snapshot);
+        return Ok(running);
+    }
+    let settings = Settings {
+        source: cluster.source.clone(),
+        kubeconfig: access.kubeconfig.clone(),
+        context: access.context.clone(),
+        labels: cluster.labels.clone(),
+    };
+    watch::start(settings, running.store.clone(), metrics.clone(), &running.tasks).await?;
+    Ok(running)
+}

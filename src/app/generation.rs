@@ -1,0 +1,157 @@
+//! What a configuration needs to run, made before anything of the one before it is touched.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::DropGuard;
+
+use super::assemble::{AssembleError, Assembly, Environment, Loop, assemble, startup_timeout};
+use super::clusters::{Access, Clusters};
+use super::interfaces;
+use crate::admin::Page;
+use crate::config::Config;
+use crate::config::corefile::Loaded;
+use crate::listen::ListenAddress;
+use crate::metrics::Metrics;
+use crate::plugin::errors::Errors;
+use crate::plugin::loop_detection::LoopDetected;
+use crate::task::Tasks;
+use crate::watch::WatchError;
+
+/// How long tasks of a configuration that is gone may take to end.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A configuration, assembled.
+#[derive(Debug)]
+pub struct Generation {
+    pub config: Config,
+    /// See [`Loaded::hash`].
+    pub hash: String,
+    pub assembly: Assembly,
+    pub clusters: Clusters,
+    pub tasks: Tasks,
+    /// Whatever becomes of it, its tasks do not outlive it.
+    _end: DropGuard,
+}
+
+/// Why a configuration that can be read cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum GenerationError {
+    /// It cannot be assembled.
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    /// Its cluster cannot be watched.
+    #[error("plugin/kubernetes: {0}")]
+    Watch(#[from] WatchError),
+}
+
+impl Generation {
+    /// Assembles a configuration. Clusters that run already go on; new ones begin to be listed.
+    pub async fn prepare(
+        loaded: Loaded,
+        default_port: u16,
+        running: &Clusters,
+        access: &Access,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, GenerationError> {
+        let Loaded { config, hash, .. } = loaded;
+        let clusters = running.for_config(&config, access, metrics).await?;
+        let tasks = Tasks::new();
+        let environment = Environment {
+            metrics: metrics.clone(),
+            interfaces: interfaces::addresses(),
+            host_name: interfaces::host_name(),
+            stores: &clusters.stores(),
+            exchange: None,
+            default_port,
+            tasks: tasks.clone(),
+        };
+        let assembly = assemble(&config, &environment).inspect_err(|_| clusters.stop_all_but(running))?;
+        let end = tasks.stopping().clone().drop_guard();
+        Ok(Self { config, hash, assembly, clusters, tasks, _end: end })
+    }
+
+    /// Waits for the clusters, as long as `startup_timeout` says.
+    pub async fn wait(&self) {
+        self.clusters.wait(startup_timeout(&self.config)).await;
+    }
+
+    /// The admin pages, with their addresses.
+    pub fn pages(&self) -> Vec<(String, Page)> {
+        let readiness = self.clusters.readiness();
+        let pages = self.config.servers.iter().flat_map(|server| {
+            let health = server.health.as_ref().map(|health| (health.address.clone(), Page::Health));
+            let ready = server.ready.as_ref();
+            let ready = ready.map(|ready| (ready.address.clone(), Page::ready(readiness.clone(), ready.continuously)));
+            let metrics = server.prometheus.as_ref().map(|metrics| (metrics.address.clone(), Page::Metrics));
+            [health, ready, metrics].into_iter().flatten()
+        });
+        pages.collect()
+    }
+
+    /// How long the server goes on answering after it is told to stop.
+    pub fn lameduck(&self) -> Duration {
+        let health = self.config.servers.iter().filter_map(|server| server.health.as_ref());
+        health.map(|health| health.lameduck).max().unwrap_or_default()
+    }
+
+    /// Starts what runs beside the queries: hosts files, counted errors, questions asked again.
+    pub fn start_tasks(&mut self) {
+        for pipeline in &self.assembly.pipelines {
+            if let Some(hosts) = pipeline.hosts.clone() {
+                self.tasks.spawn("hosts", |stop| endless(async move { hosts.watch(stop).await }));
+            }
+            let pipeline = pipeline.clone();
+            if pipeline.errors.as_ref().is_some_and(Errors::consolidates) {
+                self.tasks.spawn("errors", |stop| {
+                    endless(async move {
+                        if let Some(errors) = &pipeline.errors {
+                            errors.report(stop).await;
+                        }
+                    })
+                });
+            }
+        }
+        for (router, queue) in self.assembly.refreshes.drain(..) {
+            self.tasks.spawn("cache refresh", |stop| queue.run(router, stop));
+        }
+    }
+
+    /// Asks whether the server forwards to itself; what is detected goes to `detected`.
+    pub fn start_loop_detection(
+        &self,
+        local_address: impl Fn(&ListenAddress) -> Option<SocketAddr>,
+        detected: &mpsc::Sender<LoopDetected>,
+    ) {
+        for Loop { pipeline, address, exchange } in &self.assembly.loops {
+            let Some(local) = local_address(address) else { continue };
+            let (pipeline, exchange, detected) = (pipeline.clone(), exchange.clone(), detected.clone());
+            self.tasks.spawn("loop", |stop| {
+                endless(async move {
+                    let Some(detection) = &pipeline.loop_detection else { return };
+                    if let Err(found) = detection.run(local, exchange.as_ref(), stop).await {
+                        // Nobody listens any more when the process ends.
+                        let _ = detected.send(found).await;
+                    }
+                })
+            });
+        }
+    }
+
+    /// Ends its tasks, and the watches that `next` does not go on with.
+    pub async fn end(self, next: Option<&Clusters>) {
+        match next {
+            Some(next) => self.clusters.stop_all_but(next),
+            None => self.clusters.stop_all_but(&Clusters::default()),
+        }
+        self.tasks.stop(PATIENCE).await;
+    }
+}
+
+/// A task that cannot fail.
+async fn endless(task: impl Future<Output = ()>) -> Result<(), std::convert::Infallible> {
+    task.await;
+    Ok(())
+}

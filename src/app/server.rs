@@ -1,0 +1,136 @@
+//! What stays while configurations come and go: sockets, admin pages, the count of everything.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use super::generation::Generation;
+use crate::admin::{Admin, AdminError};
+use crate::listen::{BindError, Capacity, Limits, ListenAddress, Listener};
+use crate::metrics::Metrics;
+use crate::plugin::loop_detection::LoopDetected;
+
+/// How long queries that are under way may take when their socket is to close.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A server that answers.
+#[derive(Debug)]
+pub struct Server {
+    pub generation: Generation,
+    pub admin: Admin,
+    listeners: BTreeMap<ListenAddress, Listener>,
+    capacity: Arc<Capacity>,
+    metrics: Arc<Metrics>,
+    loops: mpsc::Sender<LoopDetected>,
+}
+
+/// Why a configuration cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A DNS socket.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// An admin page.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+}
+
+impl Server {
+    /// Opens the sockets of a configuration, and answers. The admin pages are up before.
+    pub fn start(
+        generation: Generation,
+        admin: Admin,
+        metrics: Arc<Metrics>,
+        loops: mpsc::Sender<LoopDetected>,
+    ) -> Result<Self, ServeError> {
+        let capacity = Arc::new(Capacity::new(Limits::default(), metrics.clone()));
+        let listeners = bind(&generation, &BTreeMap::new(), &capacity)?;
+        let mut server = Self { generation, admin, listeners, capacity, metrics, loops };
+        server.begin();
+        Ok(server)
+    }
+
+    /// Puts another configuration in place of the one that runs. Either all of it is served, or nothing changes.
+    pub fn replace(&mut self, next: Generation) -> Result<(), ServeError> {
+        let pages = self.admin.prepare(next.pages())?;
+        let new = bind(&next, &self.listeners, &self.capacity)?;
+        for (address, router) in &next.assembly.routers {
+            if let Some(listener) = self.listeners.get(address) {
+                listener.replace_router(router.clone());
+            }
+        }
+        self.admin.show(pages);
+        let gone = self.listeners.extract_if(.., |address, _| !next.assembly.routers.contains_key(address));
+        for (address, listener) in gone.collect::<Vec<_>>() {
+            tokio::spawn(close(address, listener));
+        }
+        self.listeners.extend(new);
+        let before = std::mem::replace(&mut self.generation, next);
+        let kept = self.generation.clusters.clone();
+        tokio::spawn(async move { before.end(Some(&kept)).await });
+        self.begin();
+        Ok(())
+    }
+
+    /// What has to happen once a configuration is served.
+    fn begin(&mut self) {
+        self.metrics.plugin_enabled.reset();
+        for enabled in &self.generation.assembly.enabled {
+            let labels = [&enabled.server, &enabled.zone, "", enabled.directive];
+            self.metrics.plugin_enabled.with_label_values(&labels).set(1);
+        }
+        self.generation.start_tasks();
+        let listeners = &self.listeners;
+        self.generation.start_loop_detection(|address| Some(listeners.get(address)?.local_address()), &self.loops);
+    }
+
+    /// One line for each zone and address: `.:53`, `example.org.:53 on 127.0.0.1`.
+    pub fn zone_lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (address, router) in &self.generation.assembly.routers {
+            let Some(local) = self.listeners.get(address).map(Listener::local_address) else { continue };
+            let mut zones: Vec<_> = router.zones().map(|zone| zone.apex.to_ascii()).collect();
+            zones.sort();
+            lines.extend(zones.iter().map(|zone| match address {
+                ListenAddress::All { .. } => format!("{zone}:{}", local.port()),
+                ListenAddress::One(_) => format!("{zone}:{} on {}", local.port(), local.ip()),
+            }));
+        }
+        lines
+    }
+
+    /// The port of the first listen address.
+    pub fn port(&self) -> Option<u16> {
+        self.listeners.values().next().map(|listener| listener.local_address().port())
+    }
+
+    /// Answers what came, and closes everything.
+    pub async fn stop(self) {
+        let closing: Vec<_> =
+            self.listeners.into_iter().map(|(address, listener)| tokio::spawn(close(address, listener))).collect();
+        for closed in closing {
+            // A panic was logged where it happened.
+            let _ = closed.await;
+        }
+        self.generation.end(None).await;
+    }
+}
+
+async fn close(address: ListenAddress, listener: Listener) {
+    if !listener.stop(DRAIN).await {
+        warn!(%address, "queries were still under way when the socket closed");
+    }
+}
+
+/// The listeners of a configuration that do not run yet.
+fn bind(
+    generation: &Generation,
+    running: &BTreeMap<ListenAddress, Listener>,
+    capacity: &Arc<Capacity>,
+) -> Result<BTreeMap<ListenAddress, Listener>, BindError> {
+    let new = generation.assembly.routers.iter().filter(|(address, _)| !running.contains_key(address));
+    new.map(|(address, router)| Ok((*address, Listener::bind(*address, router.clone(), capacity)?))).collect()
+}
