@@ -10,12 +10,15 @@
 
 mod cases;
 mod corefile;
+mod demo;
 mod dialogue;
 mod golden;
 mod http;
 mod internet;
 mod kube_api;
 mod layering;
+mod lifecycle;
+mod process;
 mod server;
 
 #[path = "../kube_api/mod.rs"]

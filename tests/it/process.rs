@@ -1,0 +1,143 @@
+//! The real program as a process of a test: its lines, its exit code, questions to it over UDP.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::{Message, OpCode};
+use hickory_proto::rr::{DNSClass, RecordType};
+use landfall::dns::Transport;
+
+use crate::dialogue::Question;
+use crate::http;
+
+/// How long anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running program. It is killed when this is dropped.
+pub struct Process {
+    child: Child,
+    lines: Receiver<String>,
+    /// All lines so far.
+    pub seen: Vec<String>,
+}
+
+impl Process {
+    /// Starts the program.
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_landfall"))
+            .args(arguments)
+            .env_remove("RUST_LOG")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program");
+        let (sender, lines) = channel();
+        let stdout = BufReader::new(child.stdout.take().expect("its output"));
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { child, lines, seen: Vec::new() }
+    }
+
+    /// Starts the server of a Corefile, and waits until it answers.
+    pub fn serve(corefile: &Path) -> Self {
+        let mut process = Self::start(&["-conf", corefile.to_str().expect("a path"), "-dns.port", "0"]);
+        process.wait_for("Landfall-");
+        process
+    }
+
+    /// Waits for a line with this text; returns it.
+    pub fn wait_for(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if line.contains(text) {
+                        return line;
+                    }
+                }
+                Err(_) => panic!("no line with {text:?} came; there were {:#?}", self.seen),
+            }
+        }
+    }
+
+    /// The number behind the last colon of the line that says where a zone is served.
+    pub fn dns_address(&self, zone: &str) -> SocketAddr {
+        let start = format!("{zone}:");
+        let line = self.seen.iter().find_map(|line| line.strip_prefix(&start)).expect("a line of the zone");
+        let (port, ip) = line.split_once(" on ").expect("PORT on IP");
+        SocketAddr::new(ip.parse().expect("an address"), port.parse().expect("a port"))
+    }
+
+    /// Where the first admin pages are.
+    pub fn admin_address(&self) -> SocketAddr {
+        let line = self.seen.iter().find_map(|line| line.split_once("the admin pages are up local="));
+        line.expect("a line of the admin pages").1.parse().expect("an address")
+    }
+
+    /// An admin page: status and body.
+    pub fn page(&self, path: &str) -> (u16, String) {
+        let response = http::get(self.admin_address(), path).expect("a response");
+        (response.status, response.body)
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let killed = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().expect("a shell");
+        assert!(killed.success());
+    }
+
+    /// Waits for the end: exit code and what was written to standard error.
+    pub fn end(&mut self) -> (Option<i32>, String) {
+        let status = self.wait();
+        let mut errors = String::new();
+        let mut stderr = self.child.stderr.take().expect("its errors");
+        stderr.read_to_string(&mut errors).expect("a text");
+        self.seen.extend(self.lines.iter());
+        (status.code(), errors)
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a status") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end; it said {:#?}", self.seen);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It has ended already, most times.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks over UDP, once; None if no reply comes in time.
+pub fn ask(server: SocketAddr, name: &str, record_type: RecordType) -> Option<Message> {
+    let local: SocketAddr = if server.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" }.parse().expect("an address");
+    let socket = UdpSocket::bind(local).expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+    let question = Question {
+        name: name.to_owned(),
+        record_type,
+        class: DNSClass::IN,
+        op_code: OpCode::Query,
+        flags: vec!["rd".to_owned()],
+        edns: None,
+        client: local,
+        local: server,
+        transport: Transport::Udp,
+    };
+    socket.send_to(&question.octets(4711), server).expect("a question sent");
+    let mut reply = [0; 4096];
+    let length = socket.recv(&mut reply).ok()?;
+    Some(Message::from_vec(&reply[..length]).expect("a message"))
+}
