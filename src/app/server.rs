@@ -63,11 +63,13 @@ impl Server {
             }
         }
         self.admin.show(pages);
-        let gone = self.listeners.extract_if(.., |address, _| !next.assembly.routers.contains_key(address));
-        for (address, listener) in gone.collect::<Vec<_>>() {
-            tokio::spawn(close(address, listener));
+        for (address, listener) in std::mem::replace(&mut self.listeners, new) {
+            if next.assembly.routers.contains_key(&address) {
+                self.listeners.insert(address, listener);
+            } else {
+                tokio::spawn(close(address, listener));
+            }
         }
-        self.listeners.extend(new);
         let before = std::mem::replace(&mut self.generation, next);
         let kept = self.generation.clusters.clone();
         tokio::spawn(async move { before.end(Some(&kept)).await });

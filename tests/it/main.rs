@@ -20,6 +20,7 @@ mod layering;
 mod lifecycle;
 mod process;
 mod server;
+mod starters;
 
 #[path = "../kube_api/mod.rs"]
 mod kube_api_server;
