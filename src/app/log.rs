@@ -17,8 +17,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// Lines that wait to be written.
 const WAITING_MAX: usize = 8192;
-/// What is logged where RUST_LOG does not say it.
-const FILTER: &str = "warn,landfall=info,plugin=info,query=info";
+/// What is logged where RUST_LOG does not say it. What fails in the client of the API server is told by `watch`, once.
+const FILTER: &str = "warn,kube_client=off,landfall=info,plugin=info,query=info";
 
 static OUTPUT: OnceLock<Output> = OnceLock::new();
 
