@@ -4,12 +4,13 @@
 //! back in [`Assembly`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::places::listen_addresses;
+pub use super::places::{Interface, PlaceError};
 use crate::cluster::{Resource, Store};
-use crate::config::directive::{self, Bind, BindAddress, Kubernetes as KubernetesConfig, ObjectSource, PodMode};
+use crate::config::directive::{self, Kubernetes as KubernetesConfig, ObjectSource, PodMode};
 use crate::config::{Config, ServerBlock};
 use crate::dns::Name;
 use crate::listen::ListenAddress;
@@ -38,7 +39,7 @@ pub struct Environment<'a> {
     /// The families that everything counts in.
     pub metrics: Arc<Metrics>,
     /// The addresses of this machine by interface.
-    pub interfaces: Vec<(String, IpAddr)>,
+    pub interfaces: Vec<Interface>,
     /// The name of this machine, for `chaos`.
     pub host_name: String,
     /// The clusters that [`clusters`] named, by their source.
@@ -100,12 +101,9 @@ pub struct Enabled {
 /// Why a configuration that can be read cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleError {
-    /// `bind` names an interface that is not there.
-    #[error("bind: there is no interface {name:?}, or it has no address")]
-    Interface {
-        /// The name.
-        name: String,
-    },
+    /// There is nothing to listen on.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// Two blocks serve the same zone on the same address.
     #[error("cannot serve {zone} on {address}: it is already defined")]
     Twice {
@@ -156,7 +154,7 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
     let mut zones: BTreeMap<ListenAddress, Vec<Zone>> = BTreeMap::new();
     let mut queues = Vec::new();
     for server in &config.servers {
-        for (address, keys) in listen_addresses(server, environment)? {
+        for (address, keys) in listen_addresses(server, &environment.interfaces, environment.default_port)? {
             let label = server_label(address);
             let (refresh, queue) = refresh_queue();
             let pipeline = Arc::new(pipeline(server, &label, environment, refresh)?);
@@ -202,64 +200,6 @@ fn zone_of(
     let count = |_| Arc::new(Prometheus::new(environment.metrics.clone(), label.to_owned(), apex.to_ascii()));
     let prometheus = server.prometheus.as_ref().map(count);
     Zone { apex, pipeline, prometheus }
-}
-
-/// The addresses that a block listens on, with the zones that it serves there.
-fn listen_addresses(
-    server: &ServerBlock,
-    environment: &Environment<'_>,
-) -> Result<BTreeMap<ListenAddress, Vec<Name>>, AssembleError> {
-    let hosts = bind_addresses(&server.bind, environment)?;
-    let mut addresses: BTreeMap<ListenAddress, Vec<Name>> = BTreeMap::new();
-    for key in &server.keys {
-        let port = key.port.unwrap_or(environment.default_port);
-        let places = match &hosts {
-            None => vec![ListenAddress::All { port }],
-            Some(hosts) => hosts.iter().map(|host| ListenAddress::One(SocketAddr::new(*host, port))).collect(),
-        };
-        for place in places {
-            addresses.entry(place).or_default().push(key.zone.clone());
-        }
-    }
-    Ok(addresses)
-}
-
-/// The addresses of `bind`; None: all of them.
-fn bind_addresses(bind: &Bind, environment: &Environment<'_>) -> Result<Option<BTreeSet<IpAddr>>, AssembleError> {
-    if bind.addresses.is_empty() && bind.except.is_empty() {
-        return Ok(None);
-    }
-    let mut addresses = BTreeSet::new();
-    for wanted in &bind.addresses {
-        addresses.extend(addresses_of(wanted, environment)?);
-    }
-    if bind.addresses.is_empty() {
-        addresses.extend(environment.interfaces.iter().map(|(_, address)| *address));
-    }
-    for unwanted in &bind.except {
-        for address in addresses_of(unwanted, environment)? {
-            addresses.remove(&address);
-        }
-    }
-    Ok(Some(addresses))
-}
-
-fn addresses_of(bind: &BindAddress, environment: &Environment<'_>) -> Result<Vec<IpAddr>, AssembleError> {
-    match bind {
-        BindAddress::Address(address, _) => Ok(vec![*address]),
-        BindAddress::Interface(name) => {
-            let addresses: Vec<IpAddr> = environment
-                .interfaces
-                .iter()
-                .filter(|(interface, _)| interface == name)
-                .map(|(_, address)| *address)
-                .collect();
-            match addresses.is_empty() {
-                true => Err(AssembleError::Interface { name: name.clone() }),
-                false => Ok(addresses),
-            }
-        }
-    }
 }
 
 /// What metrics call a listener: `dns://:53`, `dns://[::1]:53`.
@@ -316,6 +256,77 @@ fn exchange(config: &directive::Forward, environment: &Environment<'_>) -> Resul
 fn kubernetes(config: &KubernetesConfig, environment: &Environment<'_>) -> Kubernetes {
     let store = environment.stores.get(&Cluster::of(config)).cloned();
     let store = store.unwrap_or_else(|| Arc::new(Store::new(vec![Resource::Namespaces, Resource::Services])));
-    let local = environment.interfaces.iter().map(|(_, address)| *address).filter(|address| !address.is_loopback());
+    let local =
+        environment.interfaces.iter().map(|interface| interface.address).filter(|address| !address.is_loopback());
     Kubernetes::new(config.clone(), store, local.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::corefile::Source;
+
+    /// The listen addresses of a Corefile on a machine with two interfaces.
+    fn addresses(corefile: &str) -> Result<Vec<String>, String> {
+        let source = Source::Text { name: "Corefile".to_owned(), text: corefile.to_owned() };
+        let config = source.load(53).expect("a Corefile").config;
+        let interface = |name: &str, index, address: &str| Interface {
+            name: name.to_owned(),
+            index,
+            address: address.parse().expect("an address"),
+        };
+        let environment = Environment {
+            metrics: Arc::new(Metrics::new()),
+            interfaces: vec![
+                interface("lo", 1, "127.0.0.1"),
+                interface("eth0", 2, "192.0.2.1"),
+                interface("eth0", 2, "fe80::1"),
+            ],
+            host_name: String::new(),
+            stores: &HashMap::new(),
+            exchange: None,
+            default_port: 53,
+            tasks: Tasks::new(),
+        };
+        let assembly = assemble(&config, &environment).map_err(|error| error.to_string())?;
+        Ok(assembly.routers.keys().map(ToString::to_string).collect())
+    }
+
+    fn check(corefile: &str, expected: &[&str]) {
+        assert_eq!(addresses(corefile).expect(corefile), expected, "{corefile}");
+    }
+
+    fn check_error(corefile: &str, part: &str) {
+        let error = addresses(corefile).expect_err(corefile);
+        assert!(error.contains(part), "{corefile}: {error}");
+    }
+
+    #[test]
+    fn blocks_of_one_address_share_a_router() {
+        check(".:53 {\n whoami\n}\nexample.org {\n whoami\n}\nexample.net:5353 {\n whoami\n}\n", &["*:53", "*:5353"]);
+    }
+
+    #[test]
+    fn an_interface_stands_for_its_addresses_and_a_link_local_one_has_a_scope() {
+        check(". {\n bind eth0\n whoami\n}\n", &["192.0.2.1:53", "[fe80::1%2]:53"]);
+        check(". {\n bind fe80::7%eth0 lo\n whoami\n}\n", &["127.0.0.1:53", "[fe80::7%2]:53"]);
+        check(". {\n bind eth0 {\n except fe80::1%eth0\n }\n whoami\n}\n", &["192.0.2.1:53"]);
+        check_error(". {\n bind eth1\n whoami\n}\n", "there is no interface \"eth1\"");
+        check_error(". {\n bind lo {\n except 127.0.0.1\n }\n whoami\n}\n", "no address");
+    }
+
+    #[test]
+    fn an_address_and_its_interface_cannot_serve_the_same_zone() {
+        check_error(". {\n bind lo\n whoami\n}\n. {\n bind 127.0.0.1\n whoami\n}\n", "already defined");
+    }
+
+    #[test]
+    fn clusters_of_one_source_are_one_with_all_that_is_wanted() {
+        let text = "a {\n kubernetes {\n noendpoints\n }\n}\nb {\n kubernetes {\n pods verified\n }\n}\nc {\n kubernetes {\n labels x=y\n }\n}\n";
+        let source = Source::Text { name: "Corefile".to_owned(), text: text.to_owned() };
+        let clusters = clusters(&source.load(53).expect("a Corefile").config);
+        let mut wanted: Vec<usize> = clusters.values().map(BTreeSet::len).collect();
+        wanted.sort_unstable();
+        assert_eq!(wanted, [3, 4]);
+    }
 }

@@ -3,15 +3,21 @@
 use std::net::IpAddr;
 
 use nix::ifaddrs::getifaddrs;
+use nix::net::if_::if_nametoindex;
 
-/// The addresses of this machine with the names of their interfaces.
-pub fn addresses() -> Vec<(String, IpAddr)> {
+use super::assemble::Interface;
+
+/// The addresses of this machine.
+pub fn addresses() -> Vec<Interface> {
     let Ok(interfaces) = getifaddrs() else { return Vec::new() };
     let with_address = interfaces.filter_map(|interface| {
         let address = interface.address?;
         let v4 = address.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));
         let v6 = address.as_sockaddr_in6().map(|v6| IpAddr::from(v6.ip()));
-        Some((interface.interface_name, v4.or(v6)?))
+        let name = interface.interface_name;
+        // An interface that has gone meanwhile has no number any more.
+        let index = if_nametoindex(name.as_str()).unwrap_or_default();
+        Some(Interface { name, index, address: v4.or(v6)? })
     });
     with_address.collect()
 }
@@ -27,6 +33,6 @@ mod tests {
 
     #[test]
     fn every_machine_has_a_loopback() {
-        assert!(addresses().iter().any(|(_, address)| address.is_loopback()));
+        assert!(addresses().iter().any(|interface| interface.address.is_loopback()));
     }
 }

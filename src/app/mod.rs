@@ -8,6 +8,7 @@ mod clusters;
 mod generation;
 mod interfaces;
 mod log;
+mod places;
 mod reload;
 mod run;
 mod server;
