@@ -22,7 +22,8 @@ const PRIVATE: [Ipv4Net; 5] =
 /// Whether an IPv4 address may be given as an IPv6 address below a prefix.
 pub fn may_translate(prefix: Prefix, address: Ipv4Addr) -> bool {
     let is_in = |ranges: &[Ipv4Net]| ranges.iter().any(|range| range.contains(&address));
-    !is_in(&NEVER) && !(prefix == Prefix::WELL_KNOWN && is_in(&PRIVATE))
+    let is_private = prefix == Prefix::WELL_KNOWN && is_in(&PRIVATE);
+    !is_private && !is_in(&NEVER)
 }
 
 /// Whether an IPv6 address does not count as one: IPv4-mapped addresses (RFC 6147 section 5.1.4).

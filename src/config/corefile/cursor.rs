@@ -33,7 +33,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Goes to the next word, which is the directive's name on the first call; false at the end.
-    pub fn next(&mut self) -> bool {
+    pub fn advance(&mut self) -> bool {
         let next = self.at.map_or(0, |at| at + 1);
         if next < self.directive.tokens.len() {
             self.at = Some(next);
@@ -43,7 +43,7 @@ impl<'a> Cursor<'a> {
 
     /// Goes to the next word if it is on this line.
     pub fn next_argument(&mut self) -> bool {
-        let Some(at) = self.at else { return self.next() };
+        let Some(at) = self.at else { return self.advance() };
         let pair = (self.directive.tokens.get(at), self.directive.tokens.get(at + 1));
         let follows = matches!(pair, (Some(token), Some(next)) if follows_on_line(token, next));
         if follows {
@@ -76,7 +76,7 @@ impl<'a> Cursor<'a> {
                 return false;
             }
         }
-        self.is_in_block = self.next() && self.word() != "}";
+        self.is_in_block = self.advance() && self.word() != "}";
         self.is_in_block
     }
 

@@ -116,7 +116,7 @@ fn lower_directive(
         "template" => server.template = directive::Template::lower(cursor)?,
         "whoami" => server.whoami = directive::lower_alone(cursor)?,
         name => {
-            cursor.next();
+            cursor.advance();
             return Err(unknown_directive(name, cursor));
         }
     }

@@ -266,7 +266,7 @@ impl Parser<'_> {
         Ok(tokens)
     }
 
-    fn import_file(&self, pattern: &str, file: &PathBuf, is_pattern: bool) -> Result<Vec<Token>, CorefileError> {
+    fn import_file(&self, pattern: &str, file: &Path, is_pattern: bool) -> Result<Vec<Token>, CorefileError> {
         match self.surroundings.read(file) {
             Ok(text) => Ok(lex(&text, &file.to_string_lossy())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_pattern => Err(self.error(format!(

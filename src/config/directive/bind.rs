@@ -26,7 +26,7 @@ impl Bind {
     /// Reads all `bind` lines of a block; they add up.
     pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
         let mut bind = Self::default();
-        while cursor.next() {
+        while cursor.advance() {
             let arguments = cursor.arguments();
             if arguments.is_empty() {
                 return Err(cursor.error("takes at least one address or interface"));

@@ -80,7 +80,7 @@ impl Cache {
     /// Reads the directive.
     pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
         let mut cache = Self::default();
-        cursor.next();
+        cursor.advance();
         let mut arguments = cursor.arguments();
         // Only a number is a TTL: `cache 3600s` names a zone, in CoreDNS, too.
         if let Some(ttl) = arguments.first().and_then(|first| first.parse::<i64>().ok()) {
@@ -93,7 +93,7 @@ impl Cache {
         while cursor.next_option() {
             cache.lower_option(cursor)?;
         }
-        match cursor.next() {
+        match cursor.advance() {
             true => Err(cursor.once()),
             false => Ok(cache),
         }

@@ -14,7 +14,7 @@ pub struct Chaos {
 impl Chaos {
     /// Reads the directive; what it does not say is that of this build.
     pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
-        cursor.next();
+        cursor.advance();
         let mut arguments = cursor.arguments().into_iter();
         let version = arguments.next().unwrap_or_else(|| format!("Landfall-{}", env!("CARGO_PKG_VERSION")));
         Ok(Self { version, authors: arguments.collect() })

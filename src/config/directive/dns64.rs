@@ -22,7 +22,7 @@ impl Dns64 {
     /// Reads the directive; a later line adds to an earlier one, as in CoreDNS. Unlike CoreDNS, a block behind a prefix counts.
     pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
         let mut dns64 = Self { prefix: WELL_KNOWN, translate_all: false, allow_ipv4: false };
-        while cursor.next() {
+        while cursor.advance() {
             match cursor.arguments().as_slice() {
                 [] => {}
                 [prefix] => dns64.prefix = lower_prefix(cursor, prefix)?,

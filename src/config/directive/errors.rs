@@ -39,7 +39,7 @@ impl Errors {
     /// Reads the directive.
     pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
         let mut errors = Self::default();
-        cursor.next();
+        cursor.advance();
         match cursor.arguments().as_slice() {
             [] => {}
             [target] if target == "stdout" => {}
@@ -53,7 +53,7 @@ impl Errors {
                 _ => return Err(cursor.unknown("consolidate, stacktrace")),
             }
         }
-        match cursor.next() {
+        match cursor.advance() {
             true => Err(cursor.once()),
             false => Ok(errors),
         }

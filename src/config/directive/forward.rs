@@ -98,7 +98,7 @@ impl Forward {
     /// Reads all `forward` directives of a block.
     pub fn lower(cursor: &mut Cursor<'_>) -> Result<Vec<Self>, CorefileError> {
         let mut forwards = Vec::new();
-        while cursor.next() {
+        while cursor.advance() {
             forwards.push(Self::lower_one(cursor)?);
         }
         Ok(forwards)

@@ -17,7 +17,7 @@ impl Health {
     /// Reads the directive.
     pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
         let mut health = Self { address: ":8080".to_owned(), lameduck: Duration::ZERO };
-        while cursor.next() {
+        while cursor.advance() {
             match cursor.arguments().as_slice() {
                 [] => {}
                 [address] => health.address = super::lower_address(cursor, address)?,

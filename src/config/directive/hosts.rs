@@ -31,7 +31,7 @@ pub struct Hosts {
 impl Hosts {
     /// Reads the directive.
     pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
-        cursor.next();
+        cursor.advance();
         let arguments = cursor.arguments();
         let (file, zones) = match arguments.split_first() {
             Some((file, zones)) => (PathBuf::from(file), zones),
@@ -50,7 +50,7 @@ impl Hosts {
         while cursor.next_option() {
             hosts.lower_option(cursor, &mut has_options)?;
         }
-        if cursor.next() {
+        if cursor.advance() {
             return Err(cursor.once());
         }
         if cursor.surroundings.read(&hosts.file).is_err() && hosts.inline.is_empty() {

@@ -71,7 +71,7 @@ pub enum PodMode {
 impl Kubernetes {
     /// Reads the directive.
     pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
-        cursor.next();
+        cursor.advance();
         let arguments = cursor.arguments();
         let mut kubernetes = Self {
             zones: cursor.zones(&arguments),
@@ -97,7 +97,7 @@ impl Kubernetes {
         if kubernetes.namespace_labels.is_some() && !kubernetes.namespaces.is_empty() {
             return Err(cursor.error("namespaces and namespace_labels cannot both be set; keep one of them"));
         }
-        match cursor.next() {
+        match cursor.advance() {
             true => Err(cursor.once()),
             false => Ok(kubernetes),
         }

@@ -15,7 +15,7 @@ impl LoadBalance {
     /// Reads the directive.
     pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
         let mut loadbalance = Self::default();
-        while cursor.next() {
+        while cursor.advance() {
             match cursor.arguments().as_slice() {
                 [] => {}
                 [policy] if policy == "round_robin" => {}

@@ -35,7 +35,7 @@ impl LogRule {
     /// Reads all `log` lines of a block.
     pub fn lower(cursor: &mut Cursor<'_>) -> Result<Vec<Self>, CorefileError> {
         let mut rules = Vec::new();
-        while cursor.next() {
+        while cursor.advance() {
             let mut arguments = cursor.arguments();
             let mut format = COMMON.to_owned();
             if arguments.len() > 1 && arguments.last().is_some_and(|last| last.contains('{')) {

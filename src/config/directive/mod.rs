@@ -62,9 +62,9 @@ pub const NAMES: [&str; 18] = [
 
 /// A directive that is a word and nothing else: it is there.
 pub fn lower_alone(cursor: &mut Cursor<'_>) -> Result<bool, CorefileError> {
-    cursor.next();
+    cursor.advance();
     cursor.no_argument()?;
-    match cursor.next() {
+    match cursor.advance() {
         true => Err(cursor.once()),
         false => Ok(true),
     }

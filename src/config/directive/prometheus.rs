@@ -12,7 +12,7 @@ pub struct Prometheus {
 impl Prometheus {
     /// Reads the directive.
     pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
-        cursor.next();
+        cursor.advance();
         let address = match cursor.arguments().as_slice() {
             [] => "localhost:9153".to_owned(),
             [address] => super::lower_address(cursor, address)?,
@@ -25,7 +25,7 @@ impl Prometheus {
                 _ => return Err(cursor.unknown("no options here but runtime_metrics")),
             }
         }
-        match cursor.next() {
+        match cursor.advance() {
             true => Err(cursor.once()),
             false => Ok(Self { address }),
         }

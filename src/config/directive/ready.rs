@@ -14,7 +14,7 @@ pub struct Ready {
 impl Ready {
     /// Reads the directive.
     pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
-        cursor.next();
+        cursor.advance();
         let address = match cursor.arguments().as_slice() {
             [] => ":8181".to_owned(),
             [address] => super::lower_address(cursor, address)?,
@@ -31,7 +31,7 @@ impl Ready {
                 other => return Err(cursor.error(format!("monitor takes until-ready or continuously, not {other:?}"))),
             };
         }
-        match cursor.next() {
+        match cursor.advance() {
             true => Err(cursor.once()),
             false => Ok(ready),
         }

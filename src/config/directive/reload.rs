@@ -17,7 +17,7 @@ impl Reload {
     /// Reads the directive.
     pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
         let mut reload = Self { interval: Duration::from_secs(30), jitter: Duration::from_secs(15) };
-        cursor.next();
+        cursor.advance();
         let arguments = cursor.arguments();
         if arguments.len() > 2 {
             return Err(cursor.error("takes an interval and a jitter"));
@@ -36,7 +36,7 @@ impl Reload {
             }
         }
         reload.jitter = reload.jitter.min(reload.interval / 2);
-        match cursor.next() {
+        match cursor.advance() {
             true => Err(cursor.once()),
             false => Ok(reload),
         }

@@ -42,7 +42,7 @@ impl Template {
     /// Reads all `template` directives of a block.
     pub fn lower(cursor: &mut Cursor<'_>) -> Result<Vec<Self>, CorefileError> {
         let mut templates = Vec::new();
-        while cursor.next() {
+        while cursor.advance() {
             let arguments = cursor.arguments();
             let [class, record_type, zones @ ..] = arguments.as_slice() else {
                 return Err(cursor.error("takes a class and a type, e.g. `template IN AAAA`"));
