@@ -7,6 +7,7 @@ mod reader;
 mod request;
 mod response;
 mod upstream;
+mod writer;
 
 pub use request::{Request, parse_request};
 pub use response::encode;

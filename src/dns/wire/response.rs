@@ -1,7 +1,6 @@
 //! Answers: from values to octets.
 
-use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
-
+use super::writer::Writer;
 use super::{HEADER, OPT, UDP_SIZE_MAX, UDP_SIZE_PLAIN, flag};
 use crate::dns::{Answer, Edns, Query, Record, Transport};
 
@@ -16,9 +15,9 @@ const EXTRA_TEXT_MAX: usize = 64;
 pub fn encode(query: &Query, answer: &Answer) -> Vec<u8> {
     let opt = query.edns.as_ref().map(|edns| Opt::new(edns, answer));
     let limit = size_limit(query) - opt.as_ref().map_or(0, Opt::length);
-    let mut octets = Vec::with_capacity(512);
-    octets.extend([0; HEADER]);
-    let written = write_sections(query, answer, limit, &mut octets);
+    let mut writer = Writer::new();
+    let written = write_sections(query, answer, limit, &mut writer);
+    let mut octets = writer.octets;
     if let Some(opt) = &opt {
         opt.write(&mut octets);
     }
@@ -42,55 +41,35 @@ struct Written {
     is_complete: bool,
 }
 
-fn write_sections(query: &Query, answer: &Answer, limit: usize, octets: &mut Vec<u8>) -> Written {
-    let mut encoder = BinEncoder::with_offset(octets, HEADER as u32);
-    encoder.set_max_size(u16::try_from(limit).unwrap_or(u16::MAX));
-    // A name that was parsed can be written: it has at most 255 octets, and every limit is above that.
-    let question = query
-        .name
-        .emit(&mut encoder)
-        .and_then(|()| query.record_type.emit(&mut encoder))
-        .and_then(|()| query.class.emit(&mut encoder));
-    let mut written = Written { counts: [0; 3], is_complete: question.is_ok() };
+/// Writes question and records. A question always fits: its name was parsed, so it has at most 255 octets.
+fn write_sections(query: &Query, answer: &Answer, limit: usize, writer: &mut Writer) -> Written {
+    writer.name(&query.name);
+    writer.u16(query.record_type.into());
+    writer.u16(query.class.into());
+    let mut written = Written { counts: [0; 3], is_complete: true };
     for (count, section) in written.counts.iter_mut().zip([&answer.answers, &answer.authority, &answer.additional]) {
         for record in section {
-            if !written.is_complete {
-                break;
+            if !write_record(query, record, limit, writer) {
+                written.is_complete = false;
+                return written;
             }
-            match write_record(query, record, &mut encoder) {
-                true => *count += 1,
-                false => written.is_complete = false,
-            }
+            *count += 1;
         }
     }
     written
 }
 
 /// Writes a record, or nothing if there is no room for the whole of it.
-fn write_record(query: &Query, record: &Record, encoder: &mut BinEncoder<'_>) -> bool {
-    let start = encoder.offset();
+fn write_record(query: &Query, record: &Record, limit: usize, writer: &mut Writer) -> bool {
+    let start = writer.octets.len();
+    // Most owners are the question's name, which stands behind the header.
     let is_question_name = record.name.eq_case(&query.name) && !query.name.is_root();
-    let owner = match is_question_name {
-        // The owner is the question's name: a pointer to it, however many records there are.
-        true => encoder.emit_u16(0xc000 | HEADER as u16),
-        false => record.name.emit(encoder),
-    };
-    let done = owner.and_then(|()| write_body(record, encoder));
-    if done.is_err() {
-        encoder.set_offset(start);
-        encoder.trim();
+    let done = writer.record(record, is_question_name.then_some(HEADER));
+    let fits = done.is_ok() && writer.octets.len() <= limit;
+    if !fits {
+        writer.truncate(start);
     }
-    done.is_ok()
-}
-
-fn write_body(record: &Record, encoder: &mut BinEncoder<'_>) -> Result<(), hickory_proto::ProtoError> {
-    record.record_type().emit(encoder)?;
-    record.dns_class.emit(encoder)?;
-    encoder.emit_u32(record.ttl)?;
-    let length = encoder.place::<u16>()?;
-    record.data.emit(encoder)?;
-    let size = encoder.len_since_place(&length);
-    length.replace(encoder, u16::try_from(size).unwrap_or_default())
+    fits
 }
 
 fn write_header(query: &Query, answer: &Answer, written: &Written, has_opt: bool, octets: &mut [u8]) {
