@@ -15,8 +15,10 @@ pub enum ClusterName {
     NameServer,
     /// `dns`, `svc` and `pod`: nothing themselves, but names stand below them.
     EmptyNonTerminal,
-    /// `NAMESPACE.svc` or `NAMESPACE.pod`.
+    /// `NAMESPACE.svc`.
     Namespace(String),
+    /// `NAMESPACE.pod`.
+    NamespaceOfPods(String),
     /// `SERVICE.NAMESPACE.svc`.
     Service {
         /// The namespace.
@@ -67,7 +69,8 @@ impl ClusterName {
             ["dns-version"] => Some(Self::Version),
             ["ns", "dns"] => Some(Self::NameServer),
             ["dns" | "svc" | "pod"] => Some(Self::EmptyNonTerminal),
-            [namespace, "svc" | "pod"] => Some(Self::Namespace((*namespace).to_owned())),
+            [namespace, "svc"] => Some(Self::Namespace((*namespace).to_owned())),
+            [namespace, "pod"] => Some(Self::NamespaceOfPods((*namespace).to_owned())),
             [address, namespace, "pod"] => {
                 Some(Self::Pod { namespace: (*namespace).to_owned(), address: pod_address(address) })
             }
@@ -139,6 +142,7 @@ mod tests {
         check("svc.", Some(ClusterName::EmptyNonTerminal));
         check("dns.", Some(ClusterName::EmptyNonTerminal));
         check("ns.svc.", Some(ClusterName::Namespace("ns".to_owned())));
+        check("ns.pod.", Some(ClusterName::NamespaceOfPods("ns".to_owned())));
         check("x.", None);
         check("web.ns.other.", None);
         check("*.", None);

@@ -15,11 +15,11 @@ pub struct Snapshot {
     slices: SharedMap<ObjectKey, Arc<EndpointSlice>>,
     pods: SharedMap<ObjectKey, Arc<Pod>>,
     /// Services by cluster IP.
-    cluster_ips: SharedMap<IpAddr, OrdSet<ObjectKey>>,
+    cluster_ips: Index,
     /// EndpointSlices by the addresses of their ready endpoints.
-    endpoint_ips: SharedMap<IpAddr, OrdSet<ObjectKey>>,
+    endpoint_ips: Index,
     /// Pods by address.
-    pod_ips: SharedMap<IpAddr, OrdSet<ObjectKey>>,
+    pod_ips: Index,
     synced: BTreeSet<Resource>,
     /// What lists that are under way have named so far.
     listed: HashMap<Resource, HashSet<ObjectKey>>,
@@ -275,6 +275,7 @@ impl Snapshot {
     }
 }
 
+/// Objects by address.
 type Index = SharedMap<IpAddr, OrdSet<ObjectKey>>;
 
 fn index(index: &mut Index, addresses: impl IntoIterator<Item = IpAddr>, key: &ObjectKey) {

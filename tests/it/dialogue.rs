@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::rdata::opt::EdnsOption;
-use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
-use hickory_proto::serialize::txt::Parser;
-use landfall::dns::Transport;
+use hickory_proto::rr::{DNSClass, RData, Record, RecordType, rdata};
+use landfall::dns::{Transport, parse_name};
 
 /// A question as a client asks it.
 #[derive(Clone, Debug)]
@@ -40,7 +39,7 @@ impl Question {
         message.metadata.recursion_desired = has("rd");
         message.metadata.checking_disabled = has("cd");
         message.metadata.authentic_data = has("ad");
-        let name = Name::from_ascii(&self.name).expect("a name to ask for");
+        let name = parse_name(&self.name).expect("a name to ask for");
         let mut query = Query::query(name, self.record_type);
         query.set_query_class(self.class);
         message.add_query(query);
@@ -88,16 +87,34 @@ pub fn status(message: &Message) -> String {
     }
 }
 
-/// Reads a record in master file form. A `*` as the serial of an SOA stands for any.
+/// Reads `NAME TTL CLASS TYPE DATA`. A `*` as the serial of an SOA stands for any.
 pub fn record(text: &str) -> Record {
-    let text = match text.contains(" SOA ") {
-        true => text.replace(" * ", " 0 "),
-        false => text.to_owned(),
-    } + "\n";
-    let (_, sets) =
-        Parser::new(text.as_str(), None, Some(Name::root())).parse().unwrap_or_else(|error| panic!("{text}: {error}"));
-    let set = sets.into_values().next().expect("one record");
-    comparable(set.records_without_rrsigs().next().expect("one record").clone())
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    let [name, ttl, class, record_type, data @ ..] = fields.as_slice() else { panic!("no record: {text}") };
+    let data = data_of(record_type.parse().expect("a type"), data);
+    let mut record = Record::from_rdata(parse_name(name).expect("a name"), ttl.parse().expect("a TTL"), data);
+    record.dns_class = class.parse().expect("a class");
+    record
+}
+
+/// Names are read by our own reader: hickory's makes them lower case.
+fn data_of(record_type: RecordType, fields: &[&str]) -> RData {
+    let name = |text: &str| parse_name(text).expect("a name");
+    let number = |text: &str| text.parse().expect("a number");
+    match (record_type, fields) {
+        (RecordType::CNAME, [target]) => RData::CNAME(rdata::CNAME(name(target))),
+        (RecordType::NS, [server]) => RData::NS(rdata::NS(name(server))),
+        (RecordType::PTR, [target]) => RData::PTR(rdata::PTR(name(target))),
+        (RecordType::SRV, [priority, weight, port, target]) => {
+            RData::SRV(rdata::SRV::new(number(priority), number(weight), number(port), name(target)))
+        }
+        (RecordType::SOA, [mname, rname, _, refresh, retry, expire, minimum]) => {
+            let time = |text: &str| text.parse().expect("a time");
+            let minimum = minimum.parse().expect("a time");
+            RData::SOA(rdata::SOA::new(name(mname), name(rname), 0, time(refresh), time(retry), time(expire), minimum))
+        }
+        _ => RData::try_from_str(record_type, &fields.join(" ")).expect("data"),
+    }
 }
 
 /// A record as it is compared: the serial of an SOA left out.

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use hickory_proto::op::{Message, OpCode};
-use hickory_proto::rr::DNSClass;
+use hickory_proto::rr::{DNSClass, RecordType};
 use landfall::dns::Transport;
 use serde::Deserialize;
 
@@ -37,6 +37,7 @@ struct Exchanged {
     #[serde(default)]
     after: Vec<serde_json::Value>,
     cut: Option<serde_json::Value>,
+    octets: usize,
     opt: Option<Opt>,
     #[serde(default)]
     via_cache: bool,
@@ -98,7 +99,7 @@ impl Exchanged {
         };
         Question {
             name: self.qname.clone(),
-            record_type: self.qtype.parse().expect("a type"),
+            record_type: record_type(&self.qtype),
             class,
             op_code,
             flags: self.qflags.clone().unwrap_or_else(|| vec!["RD".to_owned()]),
@@ -114,11 +115,20 @@ impl Exchanged {
         }
     }
 
+    /// Whether CoreDNS sent a longer datagram than we ever do (RFC 9715).
+    fn is_too_long(&self) -> bool {
+        self.transport == "udp" && self.octets > 1232
+    }
+
     /// The answers that are called for; one must fit.
     fn expected(&self) -> Vec<Expected> {
+        let mut flags: BTreeSet<String> = self.flags.iter().cloned().collect();
+        if self.is_too_long() {
+            flags.insert("TC".to_owned());
+        }
         let base = Expected {
             rcode: Some(self.rcode.clone()),
-            flags: Some(self.flags.iter().cloned().collect()),
+            flags: Some(flags),
             sections: [&self.answer, &self.authority, &self.additional]
                 .map(|rows| Some(rows.iter().map(row_line).collect())),
         };
@@ -132,6 +142,14 @@ impl Exchanged {
     }
 }
 
+/// hickory has a type IXFR, but no word for it.
+fn record_type(word: &str) -> RecordType {
+    match word {
+        "IXFR" => RecordType::IXFR,
+        _ => word.parse().expect("a type"),
+    }
+}
+
 fn row_line((name, ttl, class, record_type, data): &Row) -> String {
     dialogue::line(&dialogue::record(&format!("{name} {ttl} {class} {record_type} {data}")))
 }
@@ -139,7 +157,12 @@ fn row_line((name, ttl, class, record_type, data): &Row) -> String {
 impl Expected {
     fn overridden(&self, better: &serde_json::Value) -> Self {
         let mut expected = self.clone();
-        for (key, value) in better.as_object().expect("better answers are objects") {
+        let better = better.as_object().expect("better answers are objects");
+        if better.contains_key("answer") {
+            // Addresses of targets go with the answer, and no better answer states them.
+            expected.sections[2] = None;
+        }
+        for (key, value) in better {
             let is_any = value == "*";
             let rows = || -> BTreeSet<String> {
                 let rows: Vec<Row> = serde_json::from_value(value.clone()).expect("rows");
@@ -173,7 +196,7 @@ impl Expected {
         {
             return Some(format!("flags {flags:?}, called for {expected:?}"));
         }
-        if exchanged.varies || exchanged.cut.is_some() {
+        if exchanged.varies || exchanged.cut.is_some() || exchanged.is_too_long() {
             return None;
         }
         let ignores_ttl = exchanged.via_cache && !exchanged.fresh;
@@ -241,8 +264,30 @@ fn difference(exchanged: &Exchanged, reply: Option<&Message>) -> Option<String> 
     }
 }
 
-/// Runs all records of a Corefile; `known` are differences that are decided: (name, type, reason).
-async fn check(id: &str, known: &[(&str, &str, &str)]) {
+/// The files of the cluster in their order, and what the API server makes by itself.
+fn cluster() -> String {
+    let entries = std::fs::read_dir(golden().join("cluster")).expect("a folder");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
+    files.sort();
+    let texts = files.iter().map(|file| std::fs::read_to_string(file).expect("a file"));
+    texts.chain([MADE_BY_THE_API_SERVER.to_owned()]).collect::<Vec<_>>().join("\n---\n")
+}
+
+const MADE_BY_THE_API_SERVER: &str = "\
+kind: Namespace
+metadata: {name: default}
+---
+kind: Namespace
+metadata: {name: kube-system}
+---
+kind: Service
+metadata: {name: kubernetes, namespace: default}
+spec: {clusterIP: 10.96.0.1, ports: [{name: https, port: 443, protocol: TCP}]}
+";
+
+/// Asks all records of a Corefile.
+async fn check(id: &str) {
     let corefile =
         std::fs::read_to_string(golden().join(format!("answers/corefiles/{id}.corefile"))).expect("a Corefile");
     let corefile = corefile
@@ -252,8 +297,9 @@ async fn check(id: &str, known: &[(&str, &str, &str)]) {
         .replace("${METRICS_PORT}", "9153")
         .replace("${UPSTREAM}", "127.0.0.9:53")
         .replace("${FILES}", golden().join("answers/files").to_str().expect("a path of text"))
-        .replace("kubeconfig ${KUBECONFIG}", &format!("manifests {}", golden().join("cluster").display()));
+        .replace("kubeconfig ${KUBECONFIG}", "");
     let server = InMemoryServer::new(&corefile, Internet::from_folder(&golden().join("answers/zones")));
+    server.set_cluster(&cluster());
     let records = std::fs::read_to_string(golden().join(format!("answers/public/{id}.jsonl"))).expect("records");
     let (mut asked, mut failures) = (0, Vec::new());
     for text in records.lines() {
@@ -261,7 +307,7 @@ async fn check(id: &str, known: &[(&str, &str, &str)]) {
         let reply = ask(&server, &exchanged).await;
         asked += 1;
         let is_known =
-            known.iter().any(|(name, record_type, _)| *name == exchanged.qname && *record_type == exchanged.qtype);
+            KNOWN.iter().any(|(name, record_type, _)| *name == exchanged.qname && *record_type == exchanged.qtype);
         match difference(&exchanged, reply.as_ref()) {
             Some(difference) if !is_known => failures.push(format!(
                 "{} {} {} {}: {difference}",
@@ -270,16 +316,22 @@ async fn check(id: &str, known: &[(&str, &str, &str)]) {
             _ => {}
         }
     }
-    println!("{id}: {} of {asked} agree, {} decided otherwise", asked - failures.len(), known.len());
+    println!("{id}: {} of {asked} agree", asked - failures.len());
     assert!(failures.is_empty(), "{} of {asked} differ:\n{}", failures.len(), failures.join("\n"));
 }
+
+/// What is decided otherwise, also in docs/differences.md.
+const KNOWN: [(&str, &str, &str); 2] = [
+    ("harbor.pod.cluster.local.", "TXT", "the name exists, as the records of other Corefiles say, too"),
+    ("ext-local-headless.reef.svc.cluster.local.", "A", "its target does not exist without endpoints (RFC 6604)"),
+];
 
 macro_rules! golden {
     ($($test:ident = $id:literal),* $(,)?) => {
         $(
             #[tokio::test]
             async fn $test() {
-                check($id, &[]).await;
+                check($id).await;
             }
         )*
     };

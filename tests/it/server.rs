@@ -1,33 +1,96 @@
 //! The whole server without sockets: a Corefile, a cluster, the outside world.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use hickory_proto::op::Message;
+use landfall::app::assemble::{Cluster, Environment, assemble, clusters};
+use landfall::cluster::{Selector, Snapshot, Store};
+use landfall::config::corefile::Source;
+use landfall::listen::{ListenAddress, respond};
+use landfall::metrics::Metrics;
+use landfall::plugin::Router;
+use landfall::task::Tasks;
+use landfall::watch::manifests::Manifests;
 
 use crate::dialogue::Question;
 use crate::internet::Internet;
 
+/// The moment of every change: nothing here reads a clock.
+const NOW_UNIX: u32 = 1_700_000_000;
+
+/// The port of server blocks that name none.
+const PORT: u16 = 53;
+
 /// A server whose packets are function calls.
-pub struct InMemoryServer {}
+pub struct InMemoryServer {
+    router: Arc<Router>,
+    stores: HashMap<Cluster, Arc<Store>>,
+    internet: Arc<Internet>,
+    metrics: Arc<Metrics>,
+}
 
 impl InMemoryServer {
-    /// Assembles the server of a Corefile.
+    /// Assembles the server of a Corefile. Its clusters wait for [`InMemoryServer::set_cluster`], and nothing is in sync
+    /// before.
     pub fn new(corefile: &str, internet: Internet) -> Self {
-        let _ = (corefile, internet);
-        Self {}
+        let source = Source::Text { name: "Corefile".to_owned(), text: corefile.to_owned() };
+        let config = source.load(PORT).unwrap_or_else(|errors| panic!("{errors:?}")).config;
+        let wanted = clusters(&config);
+        let stores: HashMap<_, _> = wanted
+            .into_iter()
+            .map(|(cluster, wanted)| (cluster, Arc::new(Store::new(wanted.into_iter().collect()))))
+            .collect();
+        let (internet, metrics) = (Arc::new(internet), Arc::new(Metrics::new()));
+        let environment = Environment {
+            metrics: metrics.clone(),
+            interfaces: Vec::new(),
+            host_name: "host.test".to_owned(),
+            stores: &stores,
+            exchange: Some(internet.clone()),
+            default_port: PORT,
+            tasks: Tasks::new(),
+        };
+        let assembly = assemble(&config, &environment).unwrap_or_else(|error| panic!("{error}"));
+        let mut routers = assembly.routers.into_iter().filter(|(address, _)| port(address) == PORT);
+        let (_, router) = routers.next().expect("a block on port 53");
+        Self { router, stores, internet, metrics }
     }
 
-    /// Makes the cluster what these manifests say.
+    /// Makes every cluster what these manifests say.
     pub fn set_cluster(&self, manifests: &str) {
-        let _ = manifests;
+        for (cluster, store) in &self.stores {
+            publish(store, Manifests::parse("manifests", manifests, selector(cluster).as_ref()));
+        }
     }
 
     /// How many questions other servers got.
     pub fn upstream_queries(&self) -> usize {
-        0
+        self.internet.asked()
     }
 
     /// Asks a question; None if no reply comes.
     pub async fn ask(&self, question: &Question) -> Option<Message> {
-        let _ = question;
-        None
+        let Question { client, local, transport, .. } = *question;
+        let octets = question.octets(4711);
+        let reply = respond(&self.router, &self.metrics, &octets, client, local, transport).await?;
+        Some(Message::from_vec(&reply).expect("a well-formed reply"))
     }
+}
+
+fn port(address: &ListenAddress) -> u16 {
+    match address {
+        ListenAddress::All { port } => *port,
+        ListenAddress::One(address) => address.port(),
+    }
+}
+
+fn selector(cluster: &Cluster) -> Option<Selector> {
+    cluster.labels.as_deref().map(|text| Selector::parse(text).expect("a label selector"))
+}
+
+fn publish(store: &Store, manifests: Manifests) {
+    let mut snapshot = Snapshot::clone(&store.load());
+    manifests.apply(&mut snapshot, NOW_UNIX);
+    store.publish(snapshot);
 }

@@ -18,6 +18,7 @@ mod ready;
 mod reload;
 mod template;
 
+pub use self::prometheus::Prometheus;
 pub use bind::{Bind, BindAddress};
 pub use bufsize::lower_bufsize;
 pub use cache::{Cache, CacheSide, ServeStale};
@@ -31,7 +32,6 @@ pub use hosts::Hosts;
 pub use kubernetes::{Kubernetes, ObjectSource, PodMode};
 pub use loadbalance::LoadBalance;
 pub use log::{LogClass, LogRule};
-pub use prometheus::Prometheus;
 pub use ready::Ready;
 pub use reload::Reload;
 pub use template::{Template, TemplateClass, TemplateType};

@@ -65,7 +65,7 @@ impl<'a> Finder<'a> {
                 Some(target) => Found::Alias(target),
                 None => Found::Nothing,
             },
-            ServiceKind::ClusterIp(_) if self.is_ignored(view) => Found::Nothing,
+            ServiceKind::ClusterIp(_) if is_ignored(self.config, view, self.snapshot) => Found::Nothing,
             ServiceKind::ClusterIp(_) => self.answer(&cluster_ip_candidates(service, |_| true), service),
             ServiceKind::Headless => match self.names_of(view) {
                 names if names.is_empty() => {
@@ -79,7 +79,7 @@ impl<'a> Finder<'a> {
     /// `ENDPOINT.SERVICE.NAMESPACE.svc`: endpoints of Services with a cluster IP have names, too.
     pub fn endpoint(&self, namespace: &str, service: &str, endpoint: &str) -> Found {
         let Some((view, service)) = self.view(namespace, service) else { return Found::Nothing };
-        if matches!(service.kind, ServiceKind::ExternalName(_)) || self.is_ignored_cluster_ip(view, service) {
+        if matches!(service.kind, ServiceKind::ExternalName(_)) || is_ignored(self.config, view, self.snapshot) {
             return Found::Nothing;
         }
         let is_it = |of: &Endpoint, address: Option<IpAddr>| match address {
@@ -92,9 +92,27 @@ impl<'a> Finder<'a> {
             .filter(|of| is_it(of, None))
             .flat_map(|of| of.names.clone())
             .collect();
-        match names.is_empty() {
+        let found = match names.is_empty() {
             true => self.answer(&self.endpoint_candidates(view, is_it, |_| true), service),
             false => self.domain_names(view, names, is_it, service),
+        };
+        match found {
+            Found::Nothing if self.has_port_names(view, service, endpoint) => Found::NoData,
+            found => found,
+        }
+    }
+
+    /// Whether `_PORT._PROTOCOL` stands below the Service, so that `_PROTOCOL` is there, too (RFC 8020): unlike CoreDNS,
+    /// which denies it, and so every port below it.
+    fn has_port_names(&self, view: &'a ServiceView, service: &'a Service, label: &str) -> bool {
+        let Some(protocol) = label.strip_prefix('_') else { return false };
+        let is_it = |port: &Port| !port.name.is_empty() && port.protocol.eq_ignore_ascii_case(protocol);
+        match &service.kind {
+            ServiceKind::ClusterIp(_) => service.ports.iter().any(is_it),
+            ServiceKind::Headless => {
+                self.slices(view).any(|slice| slice.ready().next().is_some() && slice.ports.iter().any(is_it))
+            }
+            ServiceKind::ExternalName(_) => false,
         }
     }
 
@@ -104,7 +122,7 @@ impl<'a> Finder<'a> {
         let is_it = |of: &Port| of.name.eq_ignore_ascii_case(port) && of.protocol.eq_ignore_ascii_case(protocol);
         match &service.kind {
             ServiceKind::ExternalName(_) => Found::Nothing,
-            ServiceKind::ClusterIp(_) if self.is_ignored(view) => Found::Nothing,
+            ServiceKind::ClusterIp(_) if is_ignored(self.config, view, self.snapshot) => Found::Nothing,
             ServiceKind::ClusterIp(_) => self.answer(&cluster_ip_candidates(service, is_it), service),
             ServiceKind::Headless => self.answer(&self.endpoint_candidates(view, |_, _| true, is_it), service),
         }
@@ -137,17 +155,6 @@ impl<'a> Finder<'a> {
     fn slices(&self, view: &'a ServiceView) -> impl Iterator<Item = &'a EndpointSlice> {
         let is_on = !self.config.no_endpoints;
         view.slices().filter(move |_| is_on)
-    }
-
-    /// `ignore empty_service`: without a ready endpoint a Service with a cluster IP is not there.
-    fn is_ignored(&self, view: &'a ServiceView) -> bool {
-        // Before the slices are heard of, nothing is known to be empty.
-        let is_known = self.config.no_endpoints || self.snapshot.is_synced(Resource::EndpointSlices);
-        self.config.ignore_empty_service && is_known && self.slices(view).all(|slice| slice.ready().next().is_none())
-    }
-
-    fn is_ignored_cluster_ip(&self, view: &'a ServiceView, service: &Service) -> bool {
-        matches!(service.kind, ServiceKind::ClusterIp(_)) && self.is_ignored(view)
     }
 
     fn endpoint_candidates(
@@ -244,6 +251,15 @@ impl<'a> Finder<'a> {
         }
         Found::Records { answers, additional }
     }
+}
+
+/// `ignore empty_service`: without a ready endpoint a Service with a cluster IP is not there.
+pub fn is_ignored(config: &Config, view: &ServiceView, snapshot: &Snapshot) -> bool {
+    // Before the slices are heard of, nothing is known to be empty.
+    let is_known = config.no_endpoints || snapshot.is_synced(Resource::EndpointSlices);
+    let has_cluster_ip = view.service.as_ref().is_some_and(|service| service.cluster_ips().next().is_some());
+    let is_empty = || config.no_endpoints || view.slices().all(|slice| slice.ready().next().is_none());
+    config.ignore_empty_service && is_known && has_cluster_ip && is_empty()
 }
 
 fn cluster_ip_candidates(service: &Service, is_port: impl Fn(&Port) -> bool) -> Vec<Candidate<'_>> {

@@ -21,6 +21,9 @@ pub const NAME: &str = "kubernetes";
 /// TTL of the version of the schema, as in the specification's example.
 const VERSION_TTL: u32 = 28800;
 
+/// The longest TTL of an SOA, and so of a negative answer.
+const SOA_TTL_MAX: u32 = 300;
+
 /// The names of a cluster.
 #[derive(Debug)]
 pub struct Kubernetes {
@@ -112,10 +115,10 @@ impl Kubernetes {
             ClusterName::Version => self.find_version(query),
             ClusterName::NameServer => self.find_name_server(query, snapshot),
             ClusterName::EmptyNonTerminal => Found::NoData,
-            ClusterName::Namespace(namespace) => match self.is_exposed(&namespace, snapshot) {
-                true => Found::NoData,
-                false => Found::Nothing,
-            },
+            ClusterName::Namespace(namespace) => no_data_if(self.is_exposed(&namespace, snapshot)),
+            ClusterName::NamespaceOfPods(namespace) => {
+                no_data_if(self.config.pods != PodMode::Disabled && self.is_exposed(&namespace, snapshot))
+            }
             ClusterName::Pod { namespace, address } => finder.pod(&namespace, address),
             ClusterName::Service { namespace, service } => finder.service(&namespace, &service),
             ClusterName::Endpoint { namespace, service, endpoint } => finder.endpoint(&namespace, &service, &endpoint),
@@ -137,7 +140,7 @@ impl Kubernetes {
 
     fn find_apex(&self, query: &Query, apex: &Name, snapshot: &Snapshot) -> Found {
         match query.record_type {
-            RecordType::SOA => Found::records(vec![self.soa_record(apex, snapshot.serial(), self.config.ttl)]),
+            RecordType::SOA => Found::records(vec![self.soa(apex, snapshot.serial())]),
             RecordType::NS => self.find_name_servers(query, apex, snapshot),
             _ => Found::NoData,
         }
@@ -196,16 +199,13 @@ impl Kubernetes {
         }
     }
 
-    /// The SOA of a negative answer. Its TTL and MINIMUM are the `ttl` of the directive (RFC 2308 section 3).
+    /// The SOA. Its MINIMUM is the `ttl` of the directive, and so is its TTL (RFC 2308 section 3), but for at most five
+    /// minutes, as in CoreDNS.
     fn soa(&self, apex: &Name, serial: u32) -> Record {
-        self.soa_record(apex, serial, self.config.ttl.min(300))
-    }
-
-    fn soa_record(&self, apex: &Name, serial: u32, ttl: u32) -> Record {
         let below_apex = |labels: &str| found::below(labels, apex).unwrap_or_else(|| apex.clone());
         let soa =
             rdata::SOA::new(below_apex("ns.dns"), below_apex("hostmaster"), serial, 7200, 1800, 86400, self.config.ttl);
-        Record::from_rdata(apex.clone(), ttl, RData::SOA(soa))
+        Record::from_rdata(apex.clone(), self.config.ttl.min(SOA_TTL_MAX), RData::SOA(soa))
     }
 
     /// An alias, and what its target leads to.
@@ -240,6 +240,10 @@ impl Kubernetes {
                 .with_extended_error(22, "target of an alias"),
         }
     }
+}
+
+fn no_data_if(exists: bool) -> Found {
+    if exists { Found::NoData } else { Found::Nothing }
 }
 
 fn is_alias(record: &Record) -> bool {

@@ -1,10 +1,11 @@
 //! Reverse names: the Service of a cluster IP, the endpoints of any other address.
 
-use super::Kubernetes;
-use super::found::{Found, below};
-use crate::cluster::{EndpointSlice, ServiceKind, Snapshot};
-use crate::dns::{Name, Query, RData, Record, RecordType, address_of_reverse_name, rdata};
 use std::net::IpAddr;
+
+use super::Kubernetes;
+use super::found::{Found, below, is_ignored};
+use crate::cluster::{EndpointSlice, ObjectKey, ServiceKind, Snapshot};
+use crate::dns::{Name, Query, RData, Record, RecordType, address_of_reverse_name, rdata};
 
 impl Kubernetes {
     /// A cluster IP has exactly one name (Kubernetes DNS specification 2.3.3); other addresses have those of their
@@ -13,16 +14,13 @@ impl Kubernetes {
         if query.name == *apex {
             return self.find_apex(query, apex, snapshot);
         }
-        if query.record_type != RecordType::PTR {
-            return Found::Nothing;
+        // As CoreDNS: SOA is asked to find the zone of a name, and is never denied.
+        if query.record_type == RecordType::SOA {
+            return Found::NoData;
         }
-        let (Some(address), Some(zone)) = (address_of_reverse_name(&query.name), self.primary_zone()) else {
-            return Found::Nothing;
-        };
-        let names = match self.service_name(address, snapshot) {
-            Some(name) => vec![name],
-            None => self.endpoint_names(address, snapshot),
-        };
+        let (RecordType::PTR, Some(zone)) = (query.record_type, self.primary_zone()) else { return Found::Nothing };
+        let Some(address) = address_of_reverse_name(&query.name) else { return Found::Nothing };
+        let names = self.names_of(address, snapshot);
         let records: Vec<Record> = names
             .iter()
             .filter_map(|labels| below(labels, zone))
@@ -34,8 +32,21 @@ impl Kubernetes {
         }
     }
 
+    /// The names of an address below the zone.
+    fn names_of(&self, address: IpAddr, snapshot: &Snapshot) -> Vec<String> {
+        match self.service_name(address, snapshot) {
+            Some(name) => vec![name],
+            None => self.endpoint_names(address, snapshot),
+        }
+    }
+
     fn service_name(&self, address: IpAddr, snapshot: &Snapshot) -> Option<String> {
-        let key = snapshot.services_at(address).find(|key| self.is_exposed(&key.namespace, snapshot))?;
+        let is_served = |key: &&ObjectKey| {
+            let view = snapshot.namespace(&key.namespace).and_then(|view| view.service(&key.name));
+            self.is_exposed(&key.namespace, snapshot)
+                && view.is_some_and(|view| !is_ignored(&self.config, view, snapshot))
+        };
+        let key = snapshot.services_at(address).find(is_served)?;
         Some(format!("{}.{}.svc", key.name, key.namespace))
     }
 
