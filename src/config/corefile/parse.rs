@@ -1,7 +1,7 @@
 //! Tokens to server blocks of directives; imports and snippets are put in place.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::lex::{Token, lex};
 use super::{CorefileError, Surroundings};
