@@ -16,6 +16,6 @@ pub use mnemonic::mnemonic;
 pub use name::{InvalidName, address_of_reverse_name, label_count, parse_name, reverse_name, reverse_zones};
 pub use query::{Edns, Query, Transport};
 pub use wire::{
-    Malformed, Request, Signature, UpstreamMessage, encode, encode_question, encode_question_without_edns, parse_request,
-    parse_signature, parse_upstream,
+    Malformed, Request, Signature, UpstreamMessage, encode, encode_question, encode_question_without_edns,
+    parse_request, parse_signature, parse_upstream,
 };

@@ -37,8 +37,8 @@ mod tests {
             octets.extend([0xc0, 12, 0, 46, 0, 1, 0, 0, 0, 60, 0, data.len() as u8]);
             octets.extend(data);
             let record = parse_upstream(&octets).unwrap().answers.remove(0);
-            let expected = expected
-                .map(|signer| Signature { covered: RecordType::AAAA, signer: parse_name(signer).unwrap() });
+            let expected =
+                expected.map(|signer| Signature { covered: RecordType::AAAA, signer: parse_name(signer).unwrap() });
             assert_eq!(parse_signature(&record), expected, "{data:?}");
         };
         let signed_by = |signer: &[u8]| [&[0, 28][..], &[0; BEFORE_SIGNER], signer, &[9; 4]].concat();
