@@ -11,6 +11,9 @@ mod udp;
 
 mod scrub;
 
+#[cfg(test)]
+mod tests;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
