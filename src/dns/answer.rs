@@ -80,6 +80,12 @@ impl Answer {
         Self { authoritative, recursion_available, ..Self::new(response_code) }
     }
 
+    /// The same with records in the answer section.
+    pub fn with_answers(mut self, answers: Vec<Record>) -> Self {
+        self.answers = answers;
+        self
+    }
+
     /// The same with records in the additional section.
     pub fn with_additional(mut self, additional: Vec<Record>) -> Self {
         self.additional = additional;

@@ -15,4 +15,7 @@ pub use hickory_proto::rr::{DNSClass as Class, Name, RData, Record, RecordType, 
 pub use mnemonic::mnemonic;
 pub use name::{InvalidName, address_of_reverse_name, label_count, parse_name, reverse_name, reverse_zones};
 pub use query::{Edns, Query, Transport};
-pub use wire::{Malformed, Request, UpstreamMessage, encode, encode_question, parse_request, parse_upstream};
+pub use wire::{
+    Malformed, Request, Signature, UpstreamMessage, encode, encode_question, encode_question_without_edns,
+    parse_request, parse_signature, parse_upstream,
+};

@@ -1,6 +1,6 @@
 //! A question as a client asked it, with all that decides how it is answered.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::{Class, Name, RecordType};
 
@@ -69,6 +69,26 @@ impl Query {
     /// How many internal look-ups one query may cause in a row: the longest chain of aliases that CoreDNS follows.
     pub const DEPTH_MAX: u8 = 11;
 
+    /// A question of the server itself, which no client asked: for probes of other servers.
+    pub fn of_our_own(name: Name, record_type: RecordType) -> Query {
+        let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        Query {
+            id: 0,
+            name,
+            record_type,
+            class: Class::IN,
+            recursion_desired: true,
+            checking_disabled: false,
+            authentic_data: false,
+            edns: None,
+            client: nobody,
+            local: nobody,
+            transport: Transport::Udp,
+            size_bytes: 0,
+            depth: 0,
+        }
+    }
+
     /// The same client asking for another name or type: for the targets of aliases and the A side of DNS64.
     ///
     /// None if the chain of look-ups is longer than [`Query::DEPTH_MAX`].
@@ -84,8 +104,8 @@ impl Query {
     /// The family of the client's address as CoreDNS's metrics have it: 1 for IPv4 (mapped ones too), 2 for IPv6.
     pub fn family(&self) -> u8 {
         match self.client.ip().to_canonical() {
-            std::net::IpAddr::V4(_) => 1,
-            std::net::IpAddr::V6(_) => 2,
+            IpAddr::V4(_) => 1,
+            IpAddr::V6(_) => 2,
         }
     }
 }

@@ -1,15 +1,29 @@
 //! Asking other servers: what is sent, over what, and what of the answer is believed.
 //!
-//! [`Exchange`] is the seam: the network stands behind it, or a script in tests.
+//! [`Exchange`] is the seam: the network stands behind it, or a script in tests. It hands over octets that belong to a
+//! question; [`scrub`] says which of the records in them are believed.
 
 mod network;
+mod reply;
+mod stream;
+mod tls;
+mod udp;
+
+mod scrub;
+
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-pub use network::{Network, TlsError};
+pub use network::Network;
+pub use scrub::{Contradiction, scrub};
+pub use tls::TlsError;
+
+use crate::dns::Malformed;
 
 /// One attempt at asking one server.
 #[derive(Clone, Debug)]
@@ -53,6 +67,14 @@ pub enum UpstreamError {
         server: SocketAddr,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// What it sent is no answer to the question.
+    #[error("cannot read the answer of {server}")]
+    Malformed {
+        /// The server.
+        server: SocketAddr,
+        /// What is wrong with it.
+        source: Malformed,
     },
 }
 

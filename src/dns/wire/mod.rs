@@ -6,12 +6,14 @@
 mod reader;
 mod request;
 mod response;
+mod signature;
 mod upstream;
 mod writer;
 
 pub use request::{Request, parse_request};
 pub use response::encode;
-pub use upstream::{UpstreamMessage, encode_question, parse_upstream};
+pub use signature::{Signature, parse_signature};
+pub use upstream::{UpstreamMessage, encode_question, encode_question_without_edns, parse_upstream};
 
 /// Octets that are not a DNS message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,3 +52,6 @@ mod flag {
 
 /// The type of OPT (RFC 6891 section 6.1.1).
 const OPT: u16 = 41;
+
+/// The option code of extended DNS errors (RFC 8914).
+const EXTENDED_ERROR: u16 = 15;

@@ -1,11 +1,8 @@
 //! Answers: from values to octets.
 
 use super::writer::Writer;
-use super::{HEADER, OPT, UDP_SIZE_MAX, UDP_SIZE_PLAIN, flag};
+use super::{EXTENDED_ERROR, HEADER, OPT, UDP_SIZE_MAX, UDP_SIZE_PLAIN, flag};
 use crate::dns::{Answer, Edns, Query, Record, Transport};
-
-/// The option code of extended DNS errors (RFC 8914).
-const EXTENDED_ERROR: u16 = 15;
 
 /// Octets of EXTRA-TEXT at most.
 const EXTRA_TEXT_MAX: usize = 64;

@@ -5,8 +5,8 @@ use hickory_proto::rr::rdata::NULL;
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError, Restrict};
 
 use super::reader::Reader;
-use super::{HEADER, Malformed, UDP_SIZE_MAX, flag};
-use crate::dns::{Class, Name, Query, RData, Record, RecordType, ResponseCode};
+use super::{EXTENDED_ERROR, HEADER, Malformed, UDP_SIZE_MAX, flag};
+use crate::dns::{Class, ExtendedError, Name, Query, RData, Record, RecordType, ResponseCode};
 
 /// An answer of another server, parsed but not yet believed.
 #[derive(Debug, Clone)]
@@ -31,6 +31,10 @@ pub struct UpstreamMessage {
     pub authority: Vec<Record>,
     /// The additional section without OPT.
     pub additional: Vec<Record>,
+    /// Whether there was OPT: a server without it does not know EDNS.
+    pub has_opt: bool,
+    /// The first extended DNS error of OPT (RFC 8914).
+    pub extended_error: Option<ExtendedError>,
 }
 
 /// Reads an answer of another server: QR set, opcode QUERY, exactly one question, and no record that is none.
@@ -47,7 +51,9 @@ pub fn parse_upstream(packet: &[u8]) -> Result<UpstreamMessage, Malformed> {
     let question = (Name::read(&mut decoder)?, read_u16(&mut decoder)?.into(), read_u16(&mut decoder)?.into());
     let answers = read_records(&mut decoder, header.answers)?;
     let authority = read_records(&mut decoder, header.authority)?;
-    let (additional, upper_code) = read_additional(&mut decoder, header.additional)?;
+    let (additional, opt) = read_additional(&mut decoder, header.additional)?;
+    let has_opt = opt.is_some();
+    let Opt { upper_code, extended_error } = opt.unwrap_or_default();
     let is_set = |flag| header.flags & flag != 0;
     let [_, lower_code] = header.flags.to_be_bytes();
     Ok(UpstreamMessage {
@@ -61,6 +67,8 @@ pub fn parse_upstream(packet: &[u8]) -> Result<UpstreamMessage, Malformed> {
         answers,
         authority,
         additional,
+        has_opt,
+        extended_error,
     })
 }
 
@@ -68,8 +76,15 @@ pub fn parse_upstream(packet: &[u8]) -> Result<UpstreamMessage, Malformed> {
 #[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 enum Entry {
     Record(Record),
-    /// OPT with the upper bits of the response code.
-    Opt(u8),
+    Opt(Opt),
+}
+
+/// What we want of OPT.
+#[derive(Default)]
+struct Opt {
+    /// The upper bits of the response code.
+    upper_code: u8,
+    extended_error: Option<ExtendedError>,
 }
 
 fn read_records(decoder: &mut BinDecoder<'_>, count: u16) -> Result<Vec<Record>, Malformed> {
@@ -84,18 +99,16 @@ fn read_records(decoder: &mut BinDecoder<'_>, count: u16) -> Result<Vec<Record>,
     Ok(records)
 }
 
-fn read_additional(decoder: &mut BinDecoder<'_>, count: u16) -> Result<(Vec<Record>, u8), Malformed> {
+fn read_additional(decoder: &mut BinDecoder<'_>, count: u16) -> Result<(Vec<Record>, Option<Opt>), Malformed> {
     let (mut records, mut opt) = (Vec::new(), None);
     for _ in 0..count {
         match read_entry(decoder)? {
             Entry::Record(record) => records.push(record),
-            Entry::Opt(upper_code) if opt.replace(upper_code).is_some() => {
-                return Err(Malformed::new("two OPT records"));
-            }
-            Entry::Opt(_) => {}
+            Entry::Opt(_) if opt.is_some() => return Err(Malformed::new("two OPT records")),
+            Entry::Opt(only) => opt = Some(only),
         }
     }
-    Ok((records, opt.unwrap_or_default()))
+    Ok((records, opt))
 }
 
 fn read_entry(decoder: &mut BinDecoder<'_>) -> Result<Entry, Malformed> {
@@ -105,13 +118,27 @@ fn read_entry(decoder: &mut BinDecoder<'_>) -> Result<Entry, Malformed> {
     let ttl = decoder.read_u32()?.unverified();
     let length = read_u16(decoder)?;
     if record_type == RecordType::OPT {
-        decoder.read_slice(length.into())?;
+        let options = decoder.read_slice(length.into())?.unverified();
         let [upper_code, ..] = ttl.to_be_bytes();
-        return Ok(Entry::Opt(upper_code));
+        return Ok(Entry::Opt(Opt { upper_code, extended_error: read_extended_error(options) }));
     }
     let mut record = Record::from_rdata(name, ttl, read_data(decoder, record_type, length)?);
     record.dns_class = class.into();
     Ok(Entry::Record(record))
+}
+
+/// The first extended error of the options. Options that are broken spoil nothing: none of them is needed.
+fn read_extended_error(options: &[u8]) -> Option<ExtendedError> {
+    let mut reader = Reader::new(options);
+    while !reader.is_at_end() {
+        let (code, length) = (reader.u16().ok()?, reader.u16().ok()?);
+        let option = reader.take(length.into()).ok()?;
+        if let (EXTENDED_ERROR, Some((code, text))) = (code, option.split_first_chunk()) {
+            let text = String::from_utf8_lossy(text).chars().filter(|c| !c.is_control()).collect();
+            return Some(ExtendedError { code: u16::from_be_bytes(*code), text });
+        }
+    }
+    None
 }
 
 /// Reads what we look into, and what may hold compressed names (RFC 3597 section 4); everything else goes on octet for
@@ -145,15 +172,24 @@ impl From<DecodeError> for Malformed {
 /// Writes the question of a client as we ask it of another server: RD, CD and DO are the client's, everything else is
 /// ours. The id is 0 until somebody sends it.
 pub fn encode_question(query: &Query) -> Vec<u8> {
+    let mut edns = Edns::new();
+    edns.set_max_payload(UDP_SIZE_MAX).set_dnssec_ok(query.dnssec_ok());
+    encode_with(query, Some(edns))
+}
+
+/// The same without OPT, for servers that do not know EDNS (RFC 6891 section 6.2.2).
+pub fn encode_question_without_edns(query: &Query) -> Vec<u8> {
+    encode_with(query, None)
+}
+
+fn encode_with(query: &Query, edns: Option<Edns>) -> Vec<u8> {
     let mut message = Message::new(0, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = query.recursion_desired;
     message.metadata.checking_disabled = query.checking_disabled;
     let mut question = Question::query(query.name.clone(), query.record_type);
     question.set_query_class(query.class);
     message.add_query(question);
-    let mut edns = Edns::new();
-    edns.set_max_payload(UDP_SIZE_MAX).set_dnssec_ok(query.dnssec_ok());
-    message.edns = Some(edns);
+    message.edns = edns;
     // A question of one name always fits; an empty message would be refused by whoever gets it.
     message.to_vec().unwrap_or_default()
 }
@@ -228,6 +264,22 @@ mod tests {
         ] {
             assert!(parse_upstream(&packet(0x8180, counts, rest)).is_err(), "{counts:?}");
         }
+    }
+
+    #[test]
+    fn an_extended_error_comes_along_and_broken_options_do_not_matter() {
+        let check = |options: &[u8], expected: Option<(u16, &str)>| {
+            let opt = [&OPT[..9], &[0, options.len() as u8], options].concat();
+            let message = parse_upstream(&packet(0x8182, [1, 0, 0, 1], &opt)).unwrap();
+            let found = message.extended_error.as_ref().map(|error| (error.code, error.text.as_str()));
+            assert_eq!((message.has_opt, found), (true, expected), "{options:?}");
+        };
+        check(&[], None);
+        check(&[0, 15, 0, 4, 0, 22, b'h', b'i'], Some((22, "hi")));
+        check(&[0, 3, 0, 1, b'x', 0, 15, 0, 3, 0, 9, b'\n'], Some((9, "")));
+        check(&[0, 15, 0, 1, 0], None);
+        check(&[0, 15, 0, 9, 0, 22], None);
+        assert!(!parse_upstream(&packet(0x8182, [1, 0, 0, 0], &[])).unwrap().has_opt);
     }
 
     #[test]

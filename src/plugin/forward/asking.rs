@@ -1,0 +1,182 @@
+//! Asking one server, and making an answer of what it says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::server::Server;
+use crate::config::directive;
+use crate::dns::{
+    Answer, Malformed, Query, ResponseCode, Transport, UpstreamMessage, encode_question, encode_question_without_edns,
+    mnemonic, parse_upstream,
+};
+use crate::metrics::Metrics;
+use crate::upstream::{Attempt, Channel, Exchange, UpstreamError, scrub};
+
+/// How long a client waits at most.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a server may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Messages to servers for one query at most, whatever the answers are.
+const ATTEMPTS_MAX: u32 = 6;
+
+/// Response codes from here on need OPT, and speak of it: between that server and us, not to the client.
+const EXTENDED_CODES: u16 = 16;
+
+/// What one query may still cost.
+#[derive(Debug)]
+pub(super) struct Budget {
+    deadline: Instant,
+    attempts: u32,
+}
+
+impl Budget {
+    /// The whole of it, from now on.
+    pub fn new() -> Self {
+        Self { deadline: Instant::now() + QUERY_TIMEOUT, attempts: ATTEMPTS_MAX }
+    }
+
+    pub fn is_spent(&self) -> bool {
+        self.attempts == 0 || self.left().is_zero()
+    }
+
+    /// Takes one attempt. Returns how long it may take.
+    fn spend(&mut self, server: &Server) -> Result<Duration, UpstreamError> {
+        if self.is_spent() {
+            return Err(UpstreamError::Timeout { server: server.address(), timeout: QUERY_TIMEOUT });
+        }
+        self.attempts -= 1;
+        Ok(self.left().min(ATTEMPT_TIMEOUT))
+    }
+
+    /// In whole milliseconds: people read it.
+    fn left(&self) -> Duration {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        Duration::from_millis(left.as_millis().try_into().unwrap_or(u64::MAX))
+    }
+}
+
+/// How servers are asked.
+#[derive(Debug)]
+pub(super) struct Asking {
+    exchange: Arc<dyn Exchange>,
+    metrics: Arc<Metrics>,
+    force_tcp: bool,
+    prefer_udp: bool,
+}
+
+impl Asking {
+    /// As a directive wants it.
+    pub fn new(config: &directive::Forward, exchange: Arc<dyn Exchange>, metrics: Arc<Metrics>) -> Self {
+        Self { exchange, metrics, force_tcp: config.force_tcp, prefer_udp: config.prefer_udp }
+    }
+
+    /// Asks a server. Its answer is complete if that can be had: what does not fit into a datagram is asked for again over
+    /// TCP. Unlike CoreDNS, which hands the truncated answer to the client: cached, it would be of use to nobody.
+    pub async fn ask(&self, server: &Server, query: &Query, budget: &mut Budget) -> Result<Answer, UpstreamError> {
+        let channel = server.channel(self.plain_channel(query.transport));
+        let message = match self.ask_over(channel, server, query, budget).await {
+            Ok(message) if message.truncated => {
+                self.ask_over(Channel::Tcp, server, query, budget).await.unwrap_or(message)
+            }
+            // What cannot be read may have been cut on the way.
+            Err(UpstreamError::Malformed { .. }) if channel == Channel::Udp => {
+                self.ask_over(Channel::Tcp, server, query, budget).await?
+            }
+            result => result?,
+        };
+        Ok(believed(server, query, message))
+    }
+
+    /// Over what plain servers are asked: over what the client asked.
+    fn plain_channel(&self, transport: Transport) -> Channel {
+        match transport {
+            _ if self.force_tcp => Channel::Tcp,
+            Transport::Tcp if !self.prefer_udp => Channel::Tcp,
+            Transport::Tcp | Transport::Udp => Channel::Udp,
+        }
+    }
+
+    /// Asks over a channel; only a datagram's answer may be truncated.
+    async fn ask_over(
+        &self,
+        channel: Channel,
+        server: &Server,
+        query: &Query,
+        budget: &mut Budget,
+    ) -> Result<UpstreamMessage, UpstreamError> {
+        let mut message = self.exchange(channel, server, query, encode_question(query), budget).await?;
+        // RFC 6891 section 6.2.2: a server that knows no EDNS. It is not remembered.
+        if message.response_code == ResponseCode::FormErr && !message.has_opt {
+            let without = encode_question_without_edns(query);
+            message = self.exchange(channel, server, query, without, budget).await.unwrap_or(message);
+        }
+        match message.truncated && channel != Channel::Udp {
+            true => Err(malformed(server, "it is truncated, over a stream")),
+            false => Ok(message),
+        }
+    }
+
+    /// One message, and the answer to it.
+    async fn exchange(
+        &self,
+        channel: Channel,
+        server: &Server,
+        query: &Query,
+        message: Vec<u8>,
+        budget: &mut Budget,
+    ) -> Result<UpstreamMessage, UpstreamError> {
+        let attempt = Attempt {
+            server: server.address(),
+            channel,
+            tls_server_name: server.tls_server_name().map(str::to_owned),
+            message,
+            timeout: budget.spend(server)?,
+        };
+        let start = Instant::now();
+        let octets = self.exchange.exchange(attempt).await?;
+        let message =
+            parse_upstream(&octets).map_err(|source| UpstreamError::Malformed { server: server.address(), source })?;
+        let (name, record_type, class) = &message.question;
+        if (name, *record_type, *class) != (&query.name, query.record_type, query.class) {
+            return Err(malformed(server, "it belongs to another question"));
+        }
+        self.count(server, message.response_code, start.elapsed());
+        Ok(message)
+    }
+
+    fn count(&self, server: &Server, code: ResponseCode, took: Duration) {
+        let (to, code, seconds) = (server.label(), mnemonic(code), took.as_secs_f64());
+        let metrics = &self.metrics;
+        metrics.proxy_request_duration_seconds.with_label_values(&["forward", to, &code]).observe(seconds);
+        metrics.forward_request_duration_seconds.with_label_values(&[to, &code]).observe(seconds);
+        metrics.forward_requests.with_label_values(&[to]).inc();
+        metrics.forward_responses.with_label_values(&[to, &code]).inc();
+    }
+}
+
+fn malformed(server: &Server, reason: &str) -> UpstreamError {
+    UpstreamError::Malformed { server: server.address(), source: Malformed { reason: reason.to_owned() } }
+}
+
+/// The answer to the client. AD is never claimed: nothing was validated here.
+fn believed(server: &Server, query: &Query, mut message: UpstreamMessage) -> Answer {
+    if u16::from(message.response_code) >= EXTENDED_CODES {
+        return Answer::serv_fail(format!("{} answered {}", server.label(), mnemonic(message.response_code)));
+    }
+    if let Err(contradiction) = scrub(query, &mut message) {
+        return Answer::serv_fail(format!("{}: {contradiction}", server.label()));
+    }
+    let answer = Answer::relayed(message.response_code, message.authoritative, message.recursion_available)
+        .with_answers(message.answers)
+        .with_authority(message.authority)
+        .with_additional(message.additional)
+        .with_truncated(message.truncated);
+    match message.extended_error {
+        Some(error) => answer.with_extended_error(error.code, error.text),
+        None => answer,
+    }
+}

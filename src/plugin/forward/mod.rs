@@ -1,0 +1,141 @@
+//! `forward`: asks other servers.
+//!
+//! Here is decided whom to ask, in which order and for how long; `asking` asks one server, `server` knows how it is, and
+//! `probe` finds out when it is back.
+
+mod asking;
+mod policy;
+mod probe;
+mod server;
+
+#[cfg(test)]
+mod tests;
+
+use std::error::Error;
+use std::sync::Arc;
+
+use rand::seq::IndexedRandom;
+use tokio::sync::Semaphore;
+
+use self::asking::{Asking, Budget};
+use self::policy::Turns;
+use self::probe::Prober;
+use self::server::Server;
+use crate::config::directive;
+use crate::dns::{Answer, Name, Query, ResponseCode};
+use crate::metrics::Metrics;
+use crate::task::Tasks;
+use crate::upstream::{Exchange, UpstreamError};
+
+/// The name of the plugin in metrics.
+const NAME: &str = "forward";
+
+/// The extended DNS errors "Other", "No Reachable Authority" and "Network Error" (RFC 8914).
+const OTHER: u16 = 0;
+const NO_REACHABLE_AUTHORITY: u16 = 22;
+const NETWORK_ERROR: u16 = 23;
+
+/// Other servers, and how they are asked.
+#[derive(Debug)]
+pub struct Forward {
+    from: Name,
+    except: Vec<Name>,
+    servers: Vec<Arc<Server>>,
+    turns: Turns,
+    /// One permit for each query under way.
+    concurrent: Option<Concurrent>,
+    max_fails: u32,
+    asking: Asking,
+    prober: Prober,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Debug)]
+struct Concurrent {
+    permits: Semaphore,
+    max: usize,
+}
+
+impl Forward {
+    /// The servers of a directive, asked through `exchange`; probes of servers that failed run in `tasks`.
+    pub fn new(config: &directive::Forward, exchange: Arc<dyn Exchange>, metrics: Arc<Metrics>, tasks: Tasks) -> Self {
+        let servers = config.to.iter().map(|upstream| Arc::new(Server::new(upstream, &config.tls)));
+        let concurrent = |max| Concurrent { permits: Semaphore::new(Semaphore::MAX_PERMITS.min(max)), max };
+        Self {
+            from: config.from.clone(),
+            except: config.except.clone(),
+            servers: servers.collect(),
+            turns: Turns::new(config.policy),
+            concurrent: (config.max_concurrent > 0).then(|| concurrent(config.max_concurrent)),
+            max_fails: config.max_fails,
+            asking: Asking::new(config, exchange.clone(), metrics.clone()),
+            prober: Prober::new(config, exchange, metrics.clone(), tasks),
+            metrics,
+        }
+    }
+
+    /// Whether names like this are forwarded. The zone itself is, also if it is excepted, as in CoreDNS.
+    pub fn covers(&self, name: &Name) -> bool {
+        self.from.zone_of(name) && (self.from == *name || !self.except.iter().any(|zone| zone.zone_of(name)))
+    }
+
+    /// Asks, and returns what of the answer is believed; SERVFAIL if nobody answered.
+    pub async fn answer(&self, query: &Query) -> Answer {
+        let Some(concurrent) = &self.concurrent else {
+            return self.ask_in_turn(query).await.by(NAME);
+        };
+        match concurrent.permits.try_acquire() {
+            Ok(_permit) => self.ask_in_turn(query).await,
+            Err(_) => self.turn_away(concurrent.max),
+        }
+        .by(NAME)
+    }
+
+    fn turn_away(&self, max: usize) -> Answer {
+        self.metrics.forward_max_concurrent_rejects.inc();
+        let text = format!("concurrent queries exceeded maximum {max}");
+        Answer::serv_fail(&*text).with_response_code(ResponseCode::Refused).with_extended_error(OTHER, text)
+    }
+
+    /// Asks one server after the other until one answers, whatever it says: only failures lead to the next one.
+    async fn ask_in_turn(&self, query: &Query) -> Answer {
+        let mut budget = Budget::new();
+        let order = self.turns.order(&self.servers);
+        let mut turns = order.iter().copied().cycle();
+        let mut failure = None;
+        for _ in 0..2 * order.len() {
+            if budget.is_spent() {
+                break;
+            }
+            let up = turns.by_ref().take(order.len()).find(|server| !server.is_down(self.max_fails));
+            let Some(server) = up.or_else(|| self.last_resort(&order)) else { break };
+            match self.asking.ask(server, query, &mut budget).await {
+                Ok(answer) => return answer,
+                Err(error) => failure = Some(error),
+            }
+            if self.max_fails > 0 {
+                self.prober.start(server);
+            }
+            if up.is_none() {
+                break;
+            }
+        }
+        nobody_answered(failure)
+    }
+
+    /// All servers are down, or so it seems: any of them.
+    fn last_resort<'a>(&self, servers: &[&'a Arc<Server>]) -> Option<&'a Arc<Server>> {
+        self.metrics.forward_healthcheck_broken.inc();
+        servers.choose(&mut rand::rng()).copied()
+    }
+}
+
+fn nobody_answered(failure: Option<UpstreamError>) -> Answer {
+    let Some(error) = failure else { return Answer::serv_fail("there is no server to ask") };
+    let code = match &error {
+        UpstreamError::Timeout { .. } => NO_REACHABLE_AUTHORITY,
+        UpstreamError::Connect { .. } | UpstreamError::Malformed { .. } => NETWORK_ERROR,
+    };
+    let reason = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    Answer::serv_fail(format!("{error}{reason}")).with_extended_error(code, error.to_string())
+}

@@ -1,0 +1,361 @@
+//! The network, on the loopback interface.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use super::*;
+use crate::config::directive::{Forward, ForwardTls, HealthCheck, Policy, Upstream, UpstreamTransport};
+use crate::dns::{Name, Query, RecordType, encode_question, parse_name};
+use crate::metrics::Metrics;
+
+fn config(server: SocketAddr, transport: UpstreamTransport, tls: ForwardTls) -> Forward {
+    Forward {
+        from: Name::root(),
+        to: vec![Upstream { address: server, transport, server_name: None }],
+        files: Vec::new(),
+        except: Vec::new(),
+        force_tcp: false,
+        prefer_udp: false,
+        expire: Duration::from_secs(10),
+        max_fails: 2,
+        health_check: HealthCheck {
+            interval: Duration::from_millis(500),
+            recursion_desired: true,
+            domain: Name::root(),
+        },
+        policy: Policy::Sequential,
+        max_concurrent: 0,
+        tls,
+    }
+}
+
+fn question() -> Vec<u8> {
+    encode_question(&Query::of_our_own(parse_name("web.example.").unwrap(), RecordType::A))
+}
+
+/// A network to one server, and what it counts in.
+struct Client {
+    network: Network,
+    metrics: Arc<Metrics>,
+    server: SocketAddr,
+    channel: Channel,
+    tls_server_name: Option<String>,
+}
+
+impl Client {
+    fn new(server: SocketAddr, channel: Channel, tls: ForwardTls) -> Self {
+        let transport = match channel {
+            Channel::Udp | Channel::Tcp => UpstreamTransport::Plain,
+            Channel::Tls => UpstreamTransport::Tls,
+        };
+        let metrics = Arc::new(Metrics::new());
+        let tls_server_name = tls.server_name.clone();
+        let network = Network::new(&config(server, transport, tls), &metrics).expect("a network");
+        Self { network, metrics, server, channel, tls_server_name }
+    }
+
+    fn plain(server: SocketAddr, channel: Channel) -> Self {
+        Self::new(server, channel, ForwardTls::default())
+    }
+
+    async fn ask(&self) -> Result<Vec<u8>, UpstreamError> {
+        self.ask_within(Duration::from_secs(20)).await
+    }
+
+    async fn ask_within(&self, timeout: Duration) -> Result<Vec<u8>, UpstreamError> {
+        let tls_server_name = self.tls_server_name.clone();
+        let attempt =
+            Attempt { server: self.server, channel: self.channel, tls_server_name, message: question(), timeout };
+        self.network.exchange(attempt).await
+    }
+
+    /// The line of a metric of this server is there.
+    fn check_metric(&self, name: &str, proto: &str, value: u32) {
+        let line = format!("{name}{{proto=\"{proto}\",proxy_name=\"forward\",to=\"{}\"}} {value}", self.server);
+        assert!(self.metrics.render().contains(&line), "{line}");
+    }
+
+    fn mismatches(&self) -> u64 {
+        self.metrics.landfall_upstream_mismatches.with_label_values(&[&self.server.to_string()]).get()
+    }
+}
+
+/// The reply that says of what it is a reply: everything as it was asked, QR set.
+fn reply(question: &[u8]) -> Vec<u8> {
+    let mut reply = question.to_vec();
+    reply[2] |= 0x80;
+    reply
+}
+
+/// A server that sends for each question the datagrams that `replies` makes of it.
+async fn udp_server(replies: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static) -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 512];
+        loop {
+            let (length, client) = socket.recv_from(&mut buffer).await.unwrap();
+            for reply in replies(&buffer[..length]) {
+                socket.send_to(&reply, client).await.unwrap();
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn wrong_datagrams_are_counted_and_the_wait_goes_on() {
+    let server = udp_server(|question| {
+        let right = reply(question);
+        let wrong = |at: usize| {
+            let mut wrong = right.clone();
+            wrong[at] ^= 0x10;
+            wrong
+        };
+        let shouted = right.iter().map(u8::to_ascii_uppercase).enumerate();
+        // Name octets only: id, flags and what follows the name are as they were.
+        let shouted = shouted.map(|(at, octet)| if (12..24).contains(&at) { octet } else { right[at] }).collect();
+        let wrongs = [wrong(0), wrong(1), wrong(2), wrong(14), wrong(26), wrong(28), question.to_vec(), Vec::new()];
+        [&wrongs[..], &[shouted]].concat()
+    });
+    let client = Client::plain(server.await, Channel::Udp);
+    let answer = client.ask().await.expect("the right one");
+    assert!(answer.windows(3).any(|part| part == b"WEB"));
+    assert_eq!(client.mismatches(), 8);
+}
+
+#[tokio::test]
+async fn nobody_else_can_reply() {
+    let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let client = Client::plain(server.local_addr().unwrap(), Channel::Udp);
+    let attack = async {
+        let mut buffer = [0; 512];
+        let (length, asker) = server.recv_from(&mut buffer).await.unwrap();
+        let mut forged = reply(&buffer[..length]);
+        forged[3] |= 0x03;
+        let other = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        other.send_to(&forged, asker).await.unwrap();
+        server.send_to(&reply(&buffer[..length]), asker).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(client.ask(), attack);
+    assert_eq!(answer.unwrap()[3] & 0x0f, 0);
+}
+
+#[tokio::test]
+async fn sockets_are_kept_and_ids_and_ports_vary() {
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = seen.clone();
+    let server = udp_server(move |question| {
+        noted.lock().unwrap().push(question[..2].to_vec());
+        vec![reply(question)]
+    });
+    let client = Client::plain(server.await, Channel::Udp);
+    for _ in 0..200 {
+        client.ask().await.unwrap();
+    }
+    client.check_metric("coredns_proxy_conn_cache_misses_total", "udp", 64);
+    client.check_metric("coredns_proxy_conn_cache_hits_total", "udp", 136);
+    let ids: std::collections::HashSet<_> = seen.lock().unwrap().drain(..).collect();
+    assert!(ids.len() > 190);
+}
+
+#[tokio::test]
+async fn a_datagram_that_is_too_long_counts_as_truncated() {
+    let server = udp_server(|question| vec![[reply(question), vec![0; 5000]].concat()]).await;
+    let answer = Client::plain(server, Channel::Udp).ask().await.unwrap();
+    let message = crate::dns::parse_upstream(&answer).expect("a well-formed answer");
+    assert!(message.truncated && message.answers.is_empty());
+}
+
+#[tokio::test]
+async fn a_closed_port_is_an_error_at_once_and_silence_one_in_time() {
+    let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    for channel in [Channel::Udp, Channel::Tcp] {
+        let error = Client::plain(closed, channel).ask().await.unwrap_err();
+        assert!(matches!(error, UpstreamError::Connect { .. }), "{error:?}");
+    }
+    let silent = udp_server(|_| Vec::new()).await;
+    let error = Client::plain(silent, Channel::Udp).ask_within(Duration::from_millis(10)).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("no answer from {silent} within 10ms"));
+}
+
+#[tokio::test]
+async fn servers_that_are_not_in_the_directive_can_be_asked() {
+    let server = udp_server(|question| vec![reply(question)]).await;
+    let client = Client { server, ..Client::plain("127.0.0.1:9".parse().unwrap(), Channel::Udp) };
+    assert!(client.ask().await.is_ok());
+}
+
+/// Answers questions on a stream, at most so many.
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, questions: usize) {
+    for _ in 0..questions {
+        let Ok(length) = stream.read_u16().await else { return };
+        let mut question = vec![0; length.into()];
+        stream.read_exact(&mut question).await.unwrap();
+        stream.write_u16(length).await.unwrap();
+        stream.write_all(&reply(&question)).await.unwrap();
+        stream.flush().await.unwrap();
+    }
+    stream.shutdown().await.unwrap();
+}
+
+/// A server that takes so many questions on each connection.
+async fn tcp_server(questions: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(serve(stream, questions));
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again() {
+    let client = Client::plain(tcp_server(100).await, Channel::Tcp);
+    for _ in 0..5 {
+        client.ask().await.unwrap();
+    }
+    client.check_metric("coredns_proxy_conn_cache_misses_total", "tcp", 1);
+    client.check_metric("coredns_proxy_conn_cache_hits_total", "tcp", 4);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_meanwhile_is_made_anew() {
+    let client = Client::plain(tcp_server(1).await, Channel::Tcp);
+    for _ in 0..5 {
+        client.ask().await.expect("no fault of the server");
+    }
+    client.check_metric("coredns_proxy_conn_cache_misses_total", "tcp", 5);
+}
+
+#[tokio::test]
+async fn an_idle_connection_expires() {
+    let server = tcp_server(100).await;
+    let config = Forward { expire: Duration::ZERO, ..config(server, UpstreamTransport::Plain, ForwardTls::default()) };
+    let mut client = Client::plain(server, Channel::Tcp);
+    client.network = Network::new(&config, &client.metrics).unwrap();
+    client.ask().await.unwrap();
+    client.ask().await.unwrap();
+    client.check_metric("coredns_proxy_conn_cache_misses_total", "tcp", 2);
+}
+
+#[tokio::test]
+async fn a_fresh_connection_that_is_closed_is_a_failure() {
+    let error = Client::plain(tcp_server(0).await, Channel::Tcp).ask().await.unwrap_err();
+    assert!(matches!(error, UpstreamError::Connect { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn another_answer_on_a_stream_is_a_failure() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = Client::plain(listener.local_addr().unwrap(), Channel::Tcp);
+    let confused = async {
+        let (mut stream, _): (TcpStream, _) = listener.accept().await.unwrap();
+        let mut question = vec![0; stream.read_u16().await.unwrap().into()];
+        stream.read_exact(&mut question).await.unwrap();
+        question[0] ^= 1;
+        stream.write_u16(question.len() as u16).await.unwrap();
+        stream.write_all(&reply(&question)).await.unwrap();
+        stream
+    };
+    let (answer, _stream) = tokio::join!(client.ask(), confused);
+    assert!(answer.is_err());
+    assert_eq!(client.mismatches(), 1);
+}
+
+/// A server with a certificate for one name or address; the file holds its authority.
+async fn tls_server(name: &str, folder: &tempfile::TempDir) -> (SocketAddr, PathBuf) {
+    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let authority = folder.path().join("ca.pem");
+    std::fs::write(&authority, made.cert.pem()).unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let (acceptor, listener) = (TlsAcceptor::from(Arc::new(config)), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let accepting = acceptor.accept(stream);
+            tokio::spawn(async move {
+                if let Ok(stream) = accepting.await {
+                    serve(stream, 100).await;
+                }
+            });
+        }
+    });
+    (address, authority)
+}
+
+#[tokio::test]
+async fn a_tls_server_must_have_the_name_or_else_the_address() {
+    let folder = tempfile::tempdir().unwrap();
+    for (certificate, name, is_right) in [
+        ("dns.example", Some("dns.example"), true),
+        ("dns.example", Some("other.example"), false),
+        ("dns.example", None, false),
+        ("127.0.0.1", None, true),
+    ] {
+        let (server, authority) = tls_server(certificate, &folder).await;
+        let server_name = name.map(str::to_owned);
+        let tls = ForwardTls { server_name, authority: Some(authority), identity: None };
+        let client = Client::new(server, Channel::Tls, tls);
+        let answer = client.ask().await;
+        assert_eq!(answer.is_ok(), is_right, "{certificate} {name:?} {answer:?}");
+        if is_right {
+            client.ask().await.unwrap();
+            client.check_metric("coredns_proxy_conn_cache_misses_total", "tcp-tls", 1);
+            client.check_metric("coredns_proxy_conn_cache_hits_total", "tcp-tls", 1);
+        }
+    }
+}
+
+#[test]
+fn what_tls_cannot_be_set_up_with_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let [one, other] = [(); 2].map(|()| rcgen::generate_simple_self_signed(["dns.example".to_owned()]).unwrap());
+    let (certificate, empty) = (file("tls.crt", &one.cert.pem()), file("empty", ""));
+    let key = file("other.key", &other.signing_key.serialize_pem());
+    let missing = folder.path().join("missing");
+    let check = |tls: ForwardTls, expected: String| {
+        let config = config("127.0.0.1:853".parse().unwrap(), UpstreamTransport::Tls, tls);
+        let error = Network::new(&config, &Arc::new(Metrics::new())).expect_err("TLS cannot be set up");
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    };
+    let none = ForwardTls { authority: Some(certificate.clone()), ..ForwardTls::default() };
+    let authority = |file: &PathBuf| ForwardTls { authority: Some(file.clone()), ..none.clone() };
+    let identity = |certificate: &PathBuf, key: &PathBuf| ForwardTls {
+        identity: Some((certificate.clone(), key.clone())),
+        ..none.clone()
+    };
+    check(authority(&missing), format!("cannot read certificates from {missing:?}: "));
+    check(authority(&empty), format!("cannot read certificates from {empty:?}: there is none in it"));
+    check(identity(&empty, &key), format!("cannot read certificates from {empty:?}: there is none in it"));
+    check(identity(&certificate, &empty), format!("cannot read a private key from {empty:?}: "));
+    check(identity(&certificate, &key), format!("cannot use the certificate {certificate:?} with the key {key:?}"));
+    check(
+        ForwardTls { server_name: Some("no name".to_owned()), ..none.clone() },
+        "not a server name: \"no name\"".to_owned(),
+    );
+}
