@@ -37,6 +37,7 @@ struct Exchanged {
     #[serde(default)]
     after: Vec<serde_json::Value>,
     cut: Option<serde_json::Value>,
+    #[serde(default)]
     octets: usize,
     opt: Option<Opt>,
     #[serde(default)]
