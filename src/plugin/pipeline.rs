@@ -87,6 +87,13 @@ impl Pipeline {
         cache.put(query, answer, Instant::now())
     }
 
+    /// Asks what is behind the cache, which keeps the answer.
+    pub async fn refresh(&self, query: &Query, router: &Router) {
+        let Some(cache) = &self.cache else { return };
+        let answer = self.answer_afresh(query, router).await;
+        cache.renew(query, answer, Instant::now());
+    }
+
     async fn answer_afresh(&self, query: &Query, router: &Router) -> Answer {
         if let Some(answer) = self.template.iter().find_map(|template| template.lookup(query)) {
             return answer;
