@@ -95,8 +95,7 @@ impl Cache {
         }
         if is_local(&answer) {
             // The name has become this server's own.
-            let key = Key::of(query);
-            self.shards.with(&key, |shard, hash| (shard.success.remove(hash), shard.denial.remove(hash)));
+            self.forget(query);
         }
         self.store(query, answer, now);
     }
@@ -115,26 +114,27 @@ impl Cache {
             let entry = place.entry().clone();
             let is_fresh = entry.is_fresh(now);
             let may_be_stale = place.has_failed(now) || self.config.serve_stale.is_some_and(|stale| !stale.verify);
-            if !is_fresh && !(may_be_stale && entry.is_servable(self.stale(), now)) {
+            let is_stale = !is_fresh && may_be_stale && entry.is_servable(self.stale(), now);
+            if !is_fresh && !is_stale {
                 continue;
             }
             let use_count = place.note_use(self.config.prefetch_gap, now);
-            let is_due = self.is_due(&entry, is_fresh, use_count, now) && place.may_be_asked_again(now);
-            if is_due && self.refresh.try_send(query) {
+            let is_due = is_stale || self.is_popular_and_ends(&entry, use_count, now);
+            if is_due && place.may_be_asked_again(now) && self.refresh.try_send(query) {
                 place.note_asked_again(now);
-                if is_fresh {
-                    self.counters.prefetch.inc();
-                }
+                self.counters.prefetch.inc();
             }
             return Some(Hit { entry, is_fresh });
         }
         None
     }
 
-    /// Whether the question of an answer is to be asked again: it has ended, or it is popular and ends soon.
-    fn is_due(&self, entry: &Entry, is_fresh: bool, use_count: u32, now: Instant) -> bool {
-        let is_popular = self.config.prefetch > 0 && use_count >= self.config.prefetch;
-        !is_fresh || (is_popular && entry.is_near_its_end(self.config.prefetch_percent, now))
+    /// Whether the answer is one that `prefetch` wants anew before its end.
+    fn is_popular_and_ends(&self, entry: &Entry, use_count: u32, now: Instant) -> bool {
+        self.config.prefetch > 0
+            && use_count >= self.config.prefetch
+            && entry.kind() != Kind::Failure
+            && entry.is_near_its_end(self.config.prefetch_percent, now)
     }
 
     /// What is known of a question whose source has failed. It counts as failing for as long as `servfail` says: meanwhile it is
@@ -161,8 +161,7 @@ impl Cache {
     /// Limits the TTLs of an answer, and remembers it if it may be. Where this is disabled, the TTLs stay as they are, unlike
     /// in CoreDNS.
     fn store(&self, query: &Query, mut answer: Answer, now: Instant) -> Answer {
-        let kind = Kind::of(&answer);
-        let disabled = match kind {
+        let disabled = match Kind::of(&answer) {
             Kind::Positive => &self.config.disable_success,
             Kind::Negative | Kind::Failure | Kind::Other => &self.config.disable_denial,
         };
@@ -172,17 +171,24 @@ impl Cache {
         let lifetime = lifetime::lifetime(query, &answer, &self.config);
         let ttl = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
         answer.records_mut().for_each(|record| record.ttl = ttl);
-        if !lifetime.is_zero() && !is_local(&answer) && lifetime::is_remembered(query, &answer) {
-            self.insert(query, &answer, lifetime, now);
+        if is_local(&answer) {
+            return answer;
+        }
+        let may_be_kept = !lifetime.is_zero() && lifetime::is_remembered(query, &answer);
+        let is_kept = may_be_kept && self.insert(query, &answer, lifetime, now);
+        if !is_kept && is_an_answer(&answer) && !answer.is_truncated() {
+            // What was known before is no longer so.
+            self.forget(query);
         }
         answer
     }
 
-    fn insert(&self, query: &Query, answer: &Answer, lifetime: Duration, now: Instant) {
+    /// Puts an answer where it belongs, and returns whether it is small enough for that.
+    fn insert(&self, query: &Query, answer: &Answer, lifetime: Duration, now: Instant) -> bool {
         let size_bytes = footprint_bytes(answer);
         if size_bytes > ENTRY_SIZE_BYTES_MAX {
             self.counters.drops.inc();
-            return;
+            return false;
         }
         let key = Key::of(query);
         let entry = Entry::new(answer.clone(), lifetime, now);
@@ -196,6 +202,11 @@ impl Cache {
             }
             shard.shelf(entry.kind()).insert(hash, key.clone(), entry, size_bytes, now);
         });
+        true
+    }
+
+    fn forget(&self, query: &Query) {
+        self.shards.with(&Key::of(query), |shard, hash| (shard.success.remove(hash), shard.denial.remove(hash)));
     }
 
     /// How long after their end answers are of use.
@@ -217,6 +228,8 @@ fn is_in(name: &Name, zones: &[Name]) -> bool {
     zones.iter().any(|zone| zone.zone_of(name))
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -58,7 +58,7 @@ impl RefreshQueue {
 
     /// How many questions wait.
     #[cfg(test)]
-    pub fn len(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.queue.len()
     }
 

@@ -61,8 +61,8 @@ impl Shards {
 impl Shard {
     /// What is known of a key and may be given, `stale` after its end; no failures.
     pub fn known(&mut self, hash: u64, key: &Key, stale: Duration, now: Instant) -> Option<&mut Place> {
-        let places = [self.success.find(hash, key), self.denial.find(hash, key)].into_iter().flatten();
-        places.into_iter().find(|place| {
+        let places = [self.success.find(hash, key), self.denial.find(hash, key)];
+        places.into_iter().flatten().find(|place| {
             let entry = place.entry();
             entry.kind() != Kind::Failure && entry.is_servable(stale, now)
         })
