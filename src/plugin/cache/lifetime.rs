@@ -38,14 +38,17 @@ impl Kind {
 
 /// How long an answer holds: the TTL that all its records get.
 pub fn lifetime(query: &Query, answer: &Answer, config: &directive::Cache) -> Duration {
-    let side = match Kind::of(answer) {
-        Kind::Positive => &config.success,
-        Kind::Negative | Kind::Other => &config.denial,
+    let (smallest, largest) = match Kind::of(answer) {
+        Kind::Positive => (config.success.ttl_min, config.success.ttl_max),
+        // Aliases that lead to no name are an answer of both sides.
+        Kind::Negative if !answer.answers.is_empty() => {
+            (config.success.ttl_min.max(config.denial.ttl_min), config.success.ttl_max.min(config.denial.ttl_max))
+        }
+        Kind::Negative | Kind::Other => (config.denial.ttl_min, config.denial.ttl_max),
         Kind::Failure => return config.servfail,
     };
-    let smallest = smallest_ttl(query, answer).unwrap_or(WITHOUT_RECORDS);
     // The largest wins where it is below the smallest, as in CoreDNS: `cache 3`.
-    smallest.max(side.ttl_min).min(side.ttl_max)
+    smallest_ttl(query, answer).unwrap_or(WITHOUT_RECORDS).max(smallest).min(largest)
 }
 
 /// Whether another server's answer may be given to others who ask the same.
@@ -142,6 +145,12 @@ mod tests {
         check(&relayed(ResponseCode::NoError, alias(), vec![]), 9, false);
         check(&relayed(ResponseCode::NXDomain, alias(), vec![soa(900, 120)]), 9, true);
         check(&relayed(ResponseCode::NXDomain, alias(), vec![soa(900, 8)]), 8, true);
+        check(&relayed(ResponseCode::NXDomain, alias(), vec![soa(900, 3)]), 7, true);
+        check(
+            &relayed(ResponseCode::NXDomain, vec![cname("www.example.", 50, "x.example.")], vec![soa(900, 20)]),
+            11,
+            true,
+        );
         check(&relayed(ResponseCode::NXDomain, alias(), vec![]), 9, false);
         check(&relayed(ResponseCode::NXDomain, vec![a("www.example.", 9, 1)], vec![soa(900, 8)]), 8, false);
     }
