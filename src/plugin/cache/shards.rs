@@ -13,8 +13,8 @@ use crate::config::directive::{self, CacheSide};
 /// How many parts there are. Even the smallest capacity, 1024, leaves each part room for dozens of answers.
 const SHARDS: usize = 16;
 
-/// Octets of memory for each answer of the capacity, all answers together: ten times what most answers need. The default
-/// cache holds 40 MiB at most, and usually 10 MiB when it is full.
+/// Octets of records for each answer of the capacity, all answers together: four times what an address or an NXDOMAIN takes.
+/// So the default cache holds 40 MiB of records at most, and some 10 MiB when it is full of small answers.
 const SIZE_BYTES_PER_ENTRY: usize = 2048;
 
 /// All answers of a cache.
