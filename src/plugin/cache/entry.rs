@@ -1,5 +1,6 @@
 //! What is remembered of an answer, and how it is given back.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use super::lifetime::Kind;
@@ -14,7 +15,7 @@ const STALE_NX_DOMAIN: u16 = 19;
 /// What a question is to a cache: two clients with equal keys may have the same answer.
 ///
 /// Names compare and hash without regard to case. CD is in it because an answer with it was not validated (CVE-2024-0874).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 pub struct Key {
     name: Name,
     record_type: RecordType,
@@ -33,6 +34,21 @@ impl Key {
             dnssec_ok: query.dnssec_ok(),
             checking_disabled: query.checking_disabled,
         }
+    }
+
+    /// Whether this is the key of that question.
+    pub fn is_of(&self, query: &Query) -> bool {
+        self.record_type == query.record_type
+            && self.class == query.class
+            && self.dnssec_ok == query.dnssec_ok()
+            && self.checking_disabled == query.checking_disabled
+            && self.name == query.name
+    }
+
+    /// The hash of a question's key, without making one: look-ups allocate nothing.
+    pub fn hash_of(query: &Query, hasher: &RandomState) -> u64 {
+        let flags = (query.dnssec_ok(), query.checking_disabled);
+        hasher.hash_one((&query.name, query.record_type, query.class, flags))
     }
 }
 

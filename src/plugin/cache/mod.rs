@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 pub use refresh::{RefreshQueue, RefreshSender, refresh_queue};
 
 use self::counters::Counters;
-use self::entry::{Entry, Key};
+use self::entry::Entry;
 use self::lifetime::Kind;
 use self::shards::{Shard, Shards};
 use crate::config::directive;
@@ -62,8 +62,7 @@ impl Cache {
             return None;
         }
         self.counters.requests.inc();
-        let key = Key::of(query);
-        let Some(hit) = self.shards.with(&key, |shard, hash| self.find(shard, hash, &key, query, now)) else {
+        let Some(hit) = self.shards.with(query, |shard, hash| self.find(shard, hash, query, now)) else {
             self.counters.misses.inc();
             return None;
         };
@@ -108,9 +107,9 @@ impl Cache {
     }
 
     /// What is there and fresh; after its end if `serve_stale` says so: at once, or when the source has failed just now.
-    fn find(&self, shard: &mut Shard, hash: u64, key: &Key, query: &Query, now: Instant) -> Option<Hit> {
+    fn find(&self, shard: &mut Shard, hash: u64, query: &Query, now: Instant) -> Option<Hit> {
         for kind in [Kind::Negative, Kind::Positive] {
-            let Some(place) = shard.shelf(kind).find(hash, key) else { continue };
+            let Some(place) = shard.shelf(kind).find(hash, query) else { continue };
             let entry = place.entry().clone();
             let is_fresh = entry.is_fresh(now);
             let may_be_stale = place.has_failed(now) || self.config.serve_stale.is_some_and(|stale| !stale.verify);
@@ -140,9 +139,8 @@ impl Cache {
     /// What is known of a question whose source has failed. It counts as failing for as long as `servfail` says: meanwhile it is
     /// not asked again (RFC 8767 section 5 calls that the failure recheck timer).
     fn known_before(&self, query: &Query, now: Instant) -> Option<Hit> {
-        let key = Key::of(query);
-        self.shards.with(&key, |shard, hash| {
-            let place = shard.known(hash, &key, self.stale(), now)?;
+        self.shards.with(query, |shard, hash| {
+            let place = shard.known(hash, query, self.stale(), now)?;
             place.note_failure(now.checked_add(self.config.servfail));
             let entry = place.entry().clone();
             Some(Hit { is_fresh: entry.is_fresh(now), entry })
@@ -190,23 +188,22 @@ impl Cache {
             self.counters.drops.inc();
             return false;
         }
-        let key = Key::of(query);
         let entry = Entry::new(answer.clone(), lifetime, now);
-        self.shards.with(&key, |shard, hash| {
+        self.shards.with(query, |shard, hash| {
             // The newest answer is the only one; a failure says nothing about the name and yields to what is known.
             match entry.kind() {
                 Kind::Positive => _ = shard.denial.remove(hash),
                 Kind::Negative => _ = shard.success.remove(hash),
-                Kind::Failure | Kind::Other if shard.known(hash, &key, self.stale(), now).is_some() => return,
+                Kind::Failure | Kind::Other if shard.known(hash, query, self.stale(), now).is_some() => return,
                 Kind::Failure | Kind::Other => {}
             }
-            shard.shelf(entry.kind()).insert(hash, key.clone(), entry, size_bytes, now);
+            shard.shelf(entry.kind()).insert(hash, query, entry, size_bytes, now);
         });
         true
     }
 
     fn forget(&self, query: &Query) {
-        self.shards.with(&Key::of(query), |shard, hash| (shard.success.remove(hash), shard.denial.remove(hash)));
+        self.shards.with(query, |shard, hash| (shard.success.remove(hash), shard.denial.remove(hash)));
     }
 
     /// How long after their end answers are of use.

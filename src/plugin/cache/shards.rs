@@ -1,6 +1,6 @@
 //! The answers of a cache in parts, each under its own lock, so that threads seldom wait for each other.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use super::entry::Key;
 use super::lifetime::Kind;
 use super::shelf::{Bounds, Place, Shelf};
 use crate::config::directive::{self, CacheSide};
+use crate::dns::Query;
 
 /// How many parts there are. Even the smallest capacity, 1024, leaves each part room for dozens of answers.
 const SHARDS: usize = 16;
@@ -49,19 +50,19 @@ impl Shards {
         Self { hasher: RandomState::new(), shards: std::array::from_fn(|_| Mutex::new(shard())) }
     }
 
-    /// Does something with the part of a key; it gets the hash of the key, too.
+    /// Does something with the part of a question; it gets the hash of its key, too.
     #[expect(clippy::indexing_slicing, reason = "a remainder is less than its divisor")]
-    pub fn with<T>(&self, key: &Key, act: impl FnOnce(&mut Shard, u64) -> T) -> T {
-        let hash = self.hasher.hash_one(key);
+    pub fn with<T>(&self, query: &Query, act: impl FnOnce(&mut Shard, u64) -> T) -> T {
+        let hash = Key::hash_of(query, &self.hasher);
         let shard = &self.shards[hash as usize % SHARDS];
         act(&mut shard.lock().unwrap_or_else(PoisonError::into_inner), hash)
     }
 }
 
 impl Shard {
-    /// What is known of a key and may be given, `stale` after its end; no failures.
-    pub fn known(&mut self, hash: u64, key: &Key, stale: Duration, now: Instant) -> Option<&mut Place> {
-        let places = [self.success.find(hash, key), self.denial.find(hash, key)];
+    /// What is known of a question and may be given, `stale` after its end; no failures.
+    pub fn known(&mut self, hash: u64, query: &Query, stale: Duration, now: Instant) -> Option<&mut Place> {
+        let places = [self.success.find(hash, query), self.denial.find(hash, query)];
         places.into_iter().flatten().find(|place| {
             let entry = place.entry();
             entry.kind() != Kind::Failure && entry.is_servable(stale, now)

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::entry::{Entry, Key};
+use crate::dns::Query;
 use crate::metrics::{Counter, Gauge};
 
 /// How many used answers the hand passes at most before it takes one in spite of it.
@@ -70,16 +71,15 @@ impl Shelf {
         Self { bounds, index: HashMap::new(), places: Vec::new(), hand: 0, size_bytes: 0, counters }
     }
 
-    /// The answer of a key, fresh or not.
-    pub fn find(&mut self, hash: u64, key: &Key) -> Option<&mut Place> {
+    /// The answer to a question, fresh or not.
+    pub fn find(&mut self, hash: u64, query: &Query) -> Option<&mut Place> {
         let position = *self.index.get(&hash)?;
-        self.places.get_mut(position).filter(|place| place.key == *key)
+        self.places.get_mut(position).filter(|place| place.key.is_of(query))
     }
 
     /// Puts an answer in the place of the one before, whose use goes on, or makes room for it.
-    pub fn insert(&mut self, hash: u64, key: Key, entry: Entry, size_bytes: usize, now: Instant) {
-        let before = self.remove(hash);
-        let before = before.filter(|place| place.key == key);
+    pub fn insert(&mut self, hash: u64, query: &Query, entry: Entry, size_bytes: usize, now: Instant) {
+        let before = self.remove(hash).filter(|place| place.key.is_of(query));
         let (use_count, last_use) = before.map_or((0, None), |place| (place.use_count, place.last_use));
         if size_bytes > self.bounds.size_bytes {
             return;
@@ -91,7 +91,7 @@ impl Shelf {
         self.index.insert(hash, self.places.len());
         self.places.push(Place {
             hash,
-            key,
+            key: Key::of(query),
             entry,
             size_bytes,
             was_used: use_count > 0,
@@ -210,8 +210,8 @@ mod tests {
         Shelf::new(Bounds { entries, size_bytes, stale: Duration::ZERO }, counters)
     }
 
-    fn key(number: u64) -> Key {
-        Key::of(&query(&format!("n{number}.example."), RecordType::A))
+    fn question(number: u64) -> Query {
+        query(&format!("n{number}.example."), RecordType::A)
     }
 
     /// An entry that is told from others by its lifetime.
@@ -220,7 +220,7 @@ mod tests {
     }
 
     fn put(shelf: &mut Shelf, number: u64, size_bytes: usize, now: Instant) {
-        shelf.insert(number, key(number), entry(60, now), size_bytes, now);
+        shelf.insert(number, &question(number), entry(60, now), size_bytes, now);
     }
 
     #[test]
@@ -232,7 +232,7 @@ mod tests {
         for once in 1000..100_000 {
             put(&mut shelf, once, 1, now);
             let hot = once % 100;
-            match shelf.find(hot, &key(hot)) {
+            match shelf.find(hot, &question(hot)) {
                 Some(place) => _ = place.note_use(Duration::MAX, now),
                 None => {
                     missing += 1;
@@ -249,14 +249,16 @@ mod tests {
         let now = Instant::now();
         let mut shelf = shelf(2, usize::MAX);
         put(&mut shelf, 1, 1, now);
-        if let Some(place) = shelf.find(1, &key(1)) {
+        if let Some(place) = shelf.find(1, &question(1)) {
             place.note_use(Duration::MAX, now);
         }
         let later = now + Duration::from_secs(61);
         put(&mut shelf, 2, 1, later);
         put(&mut shelf, 3, 1, later);
         assert!(
-            shelf.find(1, &key(1)).is_none() && shelf.find(2, &key(2)).is_some() && shelf.find(3, &key(3)).is_some()
+            shelf.find(1, &question(1)).is_none()
+                && shelf.find(2, &question(2)).is_some()
+                && shelf.find(3, &question(3)).is_some()
         );
         assert_eq!(shelf.counters.evictions.get(), 0);
     }
@@ -293,7 +295,7 @@ mod tests {
         put(&mut shelf, 1, 10, now);
         let gap = Duration::from_secs(60);
         let mut note = |seconds| {
-            let place = shelf.find(1, &key(1)).expect("it is there");
+            let place = shelf.find(1, &question(1)).expect("it is there");
             place.note_use(gap, now + Duration::from_secs(seconds))
         };
         assert_eq!([note(0), note(60), note(61), note(122), note(123)], [1, 2, 3, 1, 2]);
@@ -311,9 +313,9 @@ mod tests {
                 let lifetime = time as u64 + 1;
                 match what {
                     0 => {
-                        shelf.insert(number, key(number), entry(lifetime, now), size_bytes, now);
+                        shelf.insert(number, &question(number), entry(lifetime, now), size_bytes, now);
                         model.insert(number, lifetime);
-                        prop_assert!(shelf.find(number, &key(number)).is_some());
+                        prop_assert!(shelf.find(number, &question(number)).is_some());
                     }
                     1 => {
                         shelf.remove(number);
@@ -325,7 +327,7 @@ mod tests {
                 prop_assert_eq!(shelf.size_bytes, shelf.places.iter().map(|place| place.size_bytes).sum::<usize>());
                 prop_assert_eq!(shelf.index.len(), shelf.places.len());
                 prop_assert_eq!(shelf.counters.entries.get(), shelf.places.len() as i64);
-                if let Some(place) = shelf.find(number, &key(number)) {
+                if let Some(place) = shelf.find(number, &question(number)) {
                     place.note_use(Duration::MAX, now);
                     let lifetime = *model.get(&number).expect("it was put");
                     let end = now + Duration::from_secs(lifetime);
