@@ -4,12 +4,14 @@
 //! input or output, and never reads a clock.
 
 mod answer;
+mod footprint;
 mod mnemonic;
 mod name;
 mod query;
 mod wire;
 
 pub use answer::{Answer, ExtendedError};
+pub use footprint::footprint_bytes;
 pub use hickory_proto::op::{OpCode, ResponseCode};
 pub use hickory_proto::rr::{DNSClass as Class, Name, RData, Record, RecordType, rdata};
 pub use mnemonic::mnemonic;

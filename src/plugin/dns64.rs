@@ -124,8 +124,13 @@ fn combine(prefix: Prefix, native: Answer, a: Answer) -> Answer {
         // Nothing to translate: what there is natively, or that there is nothing.
         ResponseCode::NoError | ResponseCode::NXDomain => {
             let native = without_excluded(native);
-            let says_something = native.response_code() == ResponseCode::NoError;
-            if says_something { native } else { without_addresses(a) }
+            // What was left of mapped addresses says nothing of how long that holds; the A side does.
+            let says_something = has_address(&native) || native.soa().is_some();
+            if says_something && native.response_code() == ResponseCode::NoError {
+                native
+            } else {
+                without_addresses(a)
+            }
         }
         // RFC 6147 section 5.1.6: the failure of the A query is the failure of the answer.
         _ if has_address(&native) => without_excluded(native),

@@ -16,7 +16,7 @@ use super::log::Log;
 use super::loop_detection::LoopDetection;
 use super::template::Template;
 use super::whoami::Whoami;
-use crate::dns::{Answer, Class, Edns, Query, RecordType};
+use crate::dns::{Answer, Class, Edns, Query, RecordType, Transport};
 
 /// The plugins of one server block. Made once by assembly; only caches, upstream health and counters change inside.
 #[derive(Debug, Default)]
@@ -89,6 +89,18 @@ impl Pipeline {
         }
         let answer = self.answer_afresh(query, router).await;
         cache.put(query, answer, Instant::now())
+    }
+
+    /// Asks what is behind the cache, which keeps the answer.
+    pub async fn refresh(&self, query: &Query, router: &Router) {
+        let Some(cache) = &self.cache else { return };
+        let mut answer = self.answer_afresh(query, router).await;
+        if answer.is_truncated() && query.transport == Transport::Udp {
+            // What is remembered may have come over TCP, and nobody waits for this.
+            let whole = Query { transport: Transport::Tcp, ..query.clone() };
+            answer = self.answer_afresh(&whole, router).await;
+        }
+        cache.renew(query, answer, Instant::now());
     }
 
     async fn answer_afresh(&self, query: &Query, router: &Router) -> Answer {

@@ -59,6 +59,13 @@ impl Router {
         }
     }
 
+    /// Asks a question again for the cache of the block of its name, which keeps the answer.
+    pub async fn refresh(&self, query: &Query) {
+        if let Some(zone) = self.route(&query.name, query.record_type) {
+            zone.pipeline.refresh(query, self).await;
+        }
+    }
+
     /// The query as the block of its name takes it.
     pub fn admit(&self, query: Query) -> Query {
         match self.route(&query.name, query.record_type) {
