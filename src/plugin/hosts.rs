@@ -45,13 +45,14 @@ impl Hosts {
         hosts
     }
 
-    /// Reads the file again whenever it has changed, until it is told to stop.
+    /// Reads the file again whenever it has changed, until it is told to stop. While it is not there, what it said counts.
     pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
         if self.config.reload.is_zero() {
             return;
         }
         while stop.run_until_cancelled(tokio::time::sleep(self.config.reload)).await.is_some() {
-            if version(&self.config.file) != self.table.load().version {
+            let version = version(&self.config.file);
+            if version.is_some() && version != self.table.load().version {
                 self.read();
             }
         }
@@ -86,9 +87,9 @@ impl Hosts {
             if !self.config.zones.iter().any(|zone| zone.zone_of(&name)) {
                 continue;
             }
-            table.addresses.entry(name.clone()).or_default().push(address);
+            add_once(table.addresses.entry(name.clone()).or_default(), address);
             if !self.config.no_reverse && !name.is_wildcard() {
-                table.names.entry(address).or_default().push(name);
+                add_once(table.names.entry(address).or_default(), name);
             }
         }
     }
@@ -120,6 +121,12 @@ impl Hosts {
     }
 }
 
+fn add_once<T: PartialEq>(list: &mut Vec<T>, item: T) {
+    if !list.contains(&item) {
+        list.push(item);
+    }
+}
+
 fn version(file: &Path) -> Option<(SystemTime, u64)> {
     let metadata = std::fs::metadata(file).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
@@ -144,4 +151,73 @@ fn address_record(name: &Name, ttl: u32, address: IpAddr, record_type: RecordTyp
         _ => return None,
     };
     Some(Record::from_rdata(name.clone(), ttl, data))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::directive::Fallthrough;
+
+    fn hosts(file: &Path, inline: &[(&str, &str)]) -> Arc<Hosts> {
+        let inline = inline.iter().map(|(address, name)| (address.parse().unwrap(), vec![parse_name(name).unwrap()]));
+        let config = Config {
+            file: file.to_owned(),
+            zones: vec![parse_name("example.").unwrap(), parse_name("arpa.").unwrap()],
+            inline: inline.collect(),
+            ttl: 60,
+            no_reverse: false,
+            reload: Duration::from_secs(5),
+            fallthrough: Fallthrough::default(),
+        };
+        Arc::new(Hosts::new(config, Arc::new(Metrics::new())))
+    }
+
+    /// The data of an answer, separated by blanks; None: the next plugin is asked.
+    fn answer(hosts: &Hosts, name: &str, record_type: RecordType) -> Option<String> {
+        let answer = hosts.lookup(&Query::of_our_own(parse_name(name).unwrap(), record_type))?;
+        let data: Vec<String> = answer.answers.iter().map(|record| record.data.to_string()).collect();
+        Some(if answer.failure().is_some() { "SERVFAIL".to_owned() } else { data.join(" ") })
+    }
+
+    fn check(hosts: &Hosts, name: &str, record_type: RecordType, expected: Option<&str>) {
+        assert_eq!(answer(hosts, name, record_type).as_deref(), expected, "{name} {record_type}");
+    }
+
+    #[test]
+    fn names_and_addresses_are_found_both_ways() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(
+            &file,
+            "10.0.0.1 a.example A.Example # twice\nfd00::1%eth0 a.example\nx y\n10.0.0.2 *.w.example\n",
+        )
+        .unwrap();
+        let hosts = hosts(file.path(), &[("10.0.0.3", "b.example.")]);
+        check(&hosts, "A.example.", RecordType::A, Some("10.0.0.1"));
+        check(&hosts, "a.example.", RecordType::AAAA, Some("fd00::1"));
+        check(&hosts, "a.example.", RecordType::TXT, Some(""));
+        check(&hosts, "b.example.", RecordType::A, Some("10.0.0.3"));
+        check(&hosts, "x.w.example.", RecordType::A, Some("10.0.0.2"));
+        check(&hosts, "1.0.0.10.in-addr.arpa.", RecordType::PTR, Some("a.example."));
+        check(&hosts, "2.0.0.10.in-addr.arpa.", RecordType::PTR, None);
+        check(&hosts, "c.example.", RecordType::A, Some("SERVFAIL"));
+        check(&hosts, "a.example.org.", RecordType::A, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_is_read_again_when_it_changes_and_kept_when_it_goes() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "10.0.0.1 a.example").unwrap();
+        let (hosts, stop) = (hosts(file.path(), &[]), CancellationToken::new());
+        let watching = tokio::spawn(hosts.clone().watch(stop.clone()));
+        std::fs::write(&file, "10.0.0.1 a.example b.example").unwrap();
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        check(&hosts, "b.example.", RecordType::A, Some("10.0.0.1"));
+        std::fs::remove_file(&file).unwrap();
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        check(&hosts, "b.example.", RecordType::A, Some("10.0.0.1"));
+        stop.cancel();
+        watching.await.unwrap();
+    }
 }
