@@ -16,7 +16,7 @@ use super::log::Log;
 use super::loop_detection::LoopDetection;
 use super::template::Template;
 use super::whoami::Whoami;
-use crate::dns::{Answer, Class, Edns, Query};
+use crate::dns::{Answer, Class, Edns, Query, RecordType};
 
 /// The plugins of one server block. Made once by assembly; only caches, upstream health and counters change inside.
 #[derive(Debug, Default)]
@@ -50,6 +50,10 @@ impl Pipeline {
     pub async fn answer(&self, query: &Query, router: &Router) -> Answer {
         if query.class != Class::IN {
             return self.answer_other_class(query);
+        }
+        // Nobody gets a whole zone from here, and a transfer of many messages could not be forwarded.
+        if matches!(query.record_type, RecordType::AXFR | RecordType::IXFR) {
+            return Answer::refused();
         }
         match &self.dns64 {
             Some(dns64) if dns64.applies_to(query) => dns64.answer(query, self, router).await,
