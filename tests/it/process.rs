@@ -84,8 +84,13 @@ impl Process {
         (response.status, response.body)
     }
 
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
+        let pid = self.id().to_string();
         let killed = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().expect("a shell");
         assert!(killed.success());
     }
