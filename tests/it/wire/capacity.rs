@@ -1,1 +1,58 @@
-//! x
+//! What the real program refuses: connections over its bounds, clients that do not read.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use landfall::dns::Transport;
+use landfall::listen::Limits;
+
+use super::packet::{A, Packet};
+use super::scene::{CROWD, Scene, WEB};
+use super::socket::{PATIENCE, Stream, ask, frame, wait_until};
+
+#[test]
+fn one_client_has_so_many_connections_and_others_are_served() {
+    let scene = Scene::start();
+    let (server, bound) = (scene.server(), Limits::default().connections_per_client);
+    let mut held: Vec<Stream> = (0..bound).map(|_| Stream::to(server)).collect();
+    assert!(held.iter_mut().all(Stream::is_served));
+    let refused_at = Instant::now();
+    for _ in 0..20 {
+        assert!(!Stream::to(server).is_served(), "one connection too many");
+    }
+    assert!(refused_at.elapsed() < Duration::from_secs(2), "refused at once");
+    let other = [127, 0, 0, 2].into();
+    assert!(Stream::from_to(other, server).is_served(), "another client");
+    assert!(ask(server, Transport::Udp, &Packet::new(WEB, A).octets()).is_some(), "the same client over UDP");
+    assert_eq!(scene.metric("landfall_queries_refused_total{bound=\"connections_per_client\"}"), 20);
+    drop(held.pop());
+    wait_until("the place is free again", || Stream::to(server).is_served());
+    assert!(held.iter_mut().all(Stream::is_served), "who was served still is");
+}
+
+#[test]
+fn who_never_reads_is_given_up_and_costs_no_more_than_a_buffer() {
+    const CLIENTS: usize = 20;
+    let scene = Scene::start();
+    assert!(Stream::to(scene.server()).is_served());
+    let before = scene.resident_kib();
+    let requests = frame(&Packet::new(CROWD, A).octets()).repeat(1000);
+    let stuck: Vec<Stream> = (0..CLIENTS)
+        .map(|_| {
+            let mut stream = Stream::connect([127, 0, 0, 1].into(), scene.server(), |socket| {
+                socket.set_recv_buffer_size(4096).expect("an option");
+            });
+            stream.0.set_write_timeout(Some(Duration::from_millis(20))).expect("a timeout");
+            // As much as the server and the system between take: that is when it would grow.
+            while stream.0.write(&requests).is_ok_and(|count| count > 0) {}
+            stream
+        })
+        .collect();
+    let grown = scene.resident_kib().saturating_sub(before);
+    assert!(grown < CLIENTS * 512 + 8 * 1024, "{grown} KiB for {CLIENTS} clients");
+    assert!(Stream::from_to([127, 0, 0, 2].into(), scene.server()).is_served(), "another client");
+    let limit = Limits::default().write_time;
+    assert!(limit < PATIENCE / 2);
+    wait_until("the connections are closed", || scene.metric("landfall_tcp_connections") == 0);
+    drop(stuck);
+}
