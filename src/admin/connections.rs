@@ -14,6 +14,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
+/// Octets of a request at most: a client that sends more of them is cut off before they are stored.
+const REQUEST_BYTES_MAX: usize = 16 * 1024;
 /// Connections at once; those over it wait.
 const CONNECTIONS_MAX: usize = 256;
 /// How long a request may take to come, counted from the reply before it, and a reply to be taken.
@@ -41,7 +43,8 @@ impl axum::serve::Listener for Bounded {
             let Ok(place) = self.places.clone().acquire_owned().await else { std::future::pending().await };
             match self.listener.accept().await {
                 Ok((stream, client)) => {
-                    return (Connection { stream, deadline: Box::pin(sleep(PATIENCE)), _place: place }, client);
+                    let deadline = Box::pin(sleep(PATIENCE));
+                    return (Connection { stream, deadline, received: 0, _place: place }, client);
                 }
                 // Out of file descriptors, most likely: it passes, or others say so.
                 Err(_) => sleep(Duration::from_millis(100)).await,
@@ -59,6 +62,8 @@ impl axum::serve::Listener for Bounded {
 struct Connection {
     stream: TcpStream,
     deadline: Pin<Box<Sleep>>,
+    /// Octets since the last reply.
+    received: usize,
     _place: OwnedSemaphorePermit,
 }
 
@@ -73,7 +78,12 @@ impl Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, into);
+        self.received += into.filled().len() - before;
+        if self.received > REQUEST_BYTES_MAX {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         self.or_late(context, polled)
     }
 }
@@ -83,6 +93,7 @@ impl AsyncWrite for Connection {
         let polled = Pin::new(&mut self.stream).poll_write(context, octets);
         if polled.is_ready() {
             self.deadline.as_mut().reset(Instant::now() + PATIENCE);
+            self.received = 0;
         }
         self.or_late(context, polled)
     }
@@ -102,17 +113,28 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_client_that_says_nothing_is_cut_off_in_time() {
+    /// A client that sends octets and waits for the end; None if none comes within a time.
+    async fn check(octets: &[u8], patience: Duration) -> Option<()> {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
         tokio::spawn(serve(listener, Router::new(), stop.clone()));
         let mut client = TcpStream::connect(address).await.expect("a connection");
-        client.write_all(b"GET / HTTP/1.1\r\nHost:").await.expect("half a request");
-        let mut reply = Vec::new();
-        let ended = tokio::time::timeout(2 * PATIENCE, client.read_to_end(&mut reply)).await;
-        assert!(ended.is_ok(), "the connection is still open");
+        // The end may come amid it.
+        let _ = client.write_all(octets).await;
+        let ended = tokio::time::timeout(patience, client.read_to_end(&mut Vec::new())).await;
         stop.cancel();
+        ended.ok().map(drop)
+    }
+
+    #[tokio::test]
+    async fn a_client_that_says_nothing_is_cut_off_in_time() {
+        assert!(check(b"GET / HTTP/1.1\r\nHost:", 2 * PATIENCE).await.is_some(), "the connection is still open");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_says_too_much_is_cut_off_at_once() {
+        let long = [b"GET / HTTP/1.1\r\nHost:", &[b'x'; 2 * REQUEST_BYTES_MAX][..]].concat();
+        assert!(check(&long, PATIENCE / 2).await.is_some(), "the connection is still open");
     }
 }
