@@ -32,7 +32,7 @@ fn one_client_has_so_many_connections_and_others_are_served() {
 
 #[test]
 fn who_never_reads_is_given_up_and_costs_no_more_than_a_buffer() {
-    const CLIENTS: usize = 20;
+    const CLIENTS: usize = 5;
     let scene = Scene::start();
     assert!(Stream::to(scene.server()).is_served());
     let before = scene.resident_kib();

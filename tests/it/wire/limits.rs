@@ -104,9 +104,8 @@ fn a_message_that_drips_is_given_up() {
     let (since, mut stream) = (Instant::now(), Stream::to(server.address()));
     // At this pace the whole message would take far longer.
     let framed = frame(&Packet::new(&"x.".repeat(100), A).octets());
-    let dripped = framed.iter().take_while(|octet| {
-        stream.0.write_all(&[**octet]).is_ok() && !stream.is_closed(SHORT / 10)
-    });
+    let dripped =
+        framed.iter().take_while(|octet| stream.0.write_all(&[**octet]).is_ok() && !stream.is_closed(SHORT / 10));
     let dripped = dripped.count();
     assert!(dripped < framed.len(), "the whole message was taken");
     assert!(since.elapsed() >= SHORT, "closed after {:?}", since.elapsed());
