@@ -1,9 +1,9 @@
 //! The wire: what the real program does with packets and streams, over UDP and TCP, IPv4 and IPv6.
 
 mod packet;
-mod reply;
+pub mod reply;
 pub mod scene;
-mod socket;
+pub mod socket;
 
 mod messages;
 mod mutations;
