@@ -8,7 +8,7 @@ use landfall::listen::Limits;
 
 use super::packet::{A, Packet};
 use super::scene::{CROWD, Scene, WEB};
-use super::socket::{PATIENCE, Stream, ask, frame, wait_until};
+use super::socket::{Stream, ask, frame, wait_until};
 
 #[test]
 fn one_client_has_so_many_connections_and_others_are_served() {
@@ -32,10 +32,10 @@ fn one_client_has_so_many_connections_and_others_are_served() {
 
 #[test]
 fn who_never_reads_is_given_up_and_costs_no_more_than_a_buffer() {
-    const CLIENTS: usize = 5;
+    const CLIENTS: usize = 3;
     let scene = Scene::start();
     assert!(Stream::to(scene.server()).is_served());
-    let before = scene.resident_kib();
+    let before = scene.peak_kib();
     let requests = frame(&Packet::new(CROWD, A).octets()).repeat(1000);
     let stuck: Vec<Stream> = (0..CLIENTS)
         .map(|_| {
@@ -43,16 +43,14 @@ fn who_never_reads_is_given_up_and_costs_no_more_than_a_buffer() {
                 socket.set_recv_buffer_size(4096).expect("an option");
             });
             stream.0.set_write_timeout(Some(Duration::from_millis(20))).expect("a timeout");
-            // As much as the server and the system between take: that is when it would grow.
+            // As much as the server and the system between take; the answers to all of it would be hundreds of MiB.
             while stream.0.write(&requests).is_ok_and(|count| count > 0) {}
             stream
         })
         .collect();
-    let grown = scene.resident_kib().saturating_sub(before);
-    assert!(grown < CLIENTS * 512 + 8 * 1024, "{grown} KiB for {CLIENTS} clients");
     assert!(Stream::from_to([127, 0, 0, 2].into(), scene.server()).is_served(), "another client");
-    let limit = Limits::default().write_time;
-    assert!(limit < PATIENCE / 2);
     wait_until("the connections are closed", || scene.metric("landfall_tcp_connections") == 0);
+    let grown = scene.peak_kib() - before;
+    assert!(grown < 16 * 1024, "{grown} KiB for {CLIENTS} clients");
     drop(stuck);
 }

@@ -34,7 +34,7 @@ fn rest(mut stream: &TcpStream) -> String {
 
 /// Sends a request that has no end, until nobody takes any more of it.
 fn check_refused(scene: &Scene, start: &str, filler: &[u8]) {
-    let before = scene.resident_kib();
+    let before = scene.peak_kib();
     let mut streams: Vec<TcpStream> = (0..20).map(|_| connect(scene.process.admin_address())).collect();
     for stream in &mut streams {
         let _ = stream.write_all(start.as_bytes());
@@ -43,7 +43,7 @@ fn check_refused(scene: &Scene, start: &str, filler: &[u8]) {
         let reply = rest(stream);
         assert!(!reply.starts_with("HTTP/1.1 200"), "{reply}");
     }
-    let grown = scene.resident_kib().saturating_sub(before);
+    let grown = scene.peak_kib() - before;
     assert!(grown < NOISE_KIB, "{grown} KiB");
     assert_eq!(scene.process.page("/ready").0, 200);
 }

@@ -115,8 +115,17 @@ impl Scene {
 
     /// Memory in KiB.
     pub fn resident_kib(&self) -> usize {
+        self.status("VmRSS:")
+    }
+
+    /// The most memory that it ever had, in KiB.
+    pub fn peak_kib(&self) -> usize {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, line: &str) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("its status");
-        let value = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        let value = status.lines().find_map(|text| text.strip_prefix(line)).expect("its memory");
         value.trim_end_matches("kB").trim().parse().expect("a number")
     }
 }

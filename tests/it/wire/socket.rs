@@ -10,7 +10,7 @@ use socket2::{Domain, Socket, Type};
 use super::packet::Packet;
 
 /// How long anything may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The id of the question that is asked behind another one: its reply shows that none to the other one will come.
 const MARKER_ID: u16 = 0xfeed;
