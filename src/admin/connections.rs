@@ -1,36 +1,50 @@
 //! Connections to the admin pages, within bounds.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Octets of a request at most: a client that sends more of them is cut off before they are stored.
 const REQUEST_BYTES_MAX: usize = 16 * 1024;
-/// Connections at once; those over it wait.
+/// Connections at once. One that comes over it takes the place of the oldest: a probe is done long before it is that one,
+/// and clients that say nothing cannot keep it waiting.
 const CONNECTIONS_MAX: usize = 256;
 /// How long a request may take to come, counted from the reply before it, and a reply to be taken.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Serves an address until `stop`.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let listener = Bounded { listener, places: Arc::new(Semaphore::new(CONNECTIONS_MAX)) };
+    let listener = Bounded { listener, open: VecDeque::new() };
     // Serving never fails: errors of single connections end these.
     let _ = stop.run_until_cancelled(async { axum::serve(listener, router).await }).await;
 }
 
 struct Bounded {
     listener: TcpListener,
-    places: Arc<Semaphore>,
+    /// The connections in the order in which they came; one that loses its end here ends, too.
+    open: VecDeque<oneshot::Sender<()>>,
+}
+
+impl Bounded {
+    fn place(&mut self) -> oneshot::Receiver<()> {
+        self.open.retain(|connection| !connection.is_closed());
+        while self.open.len() >= CONNECTIONS_MAX {
+            self.open.pop_front();
+        }
+        let (connection, place) = oneshot::channel();
+        self.open.push_back(connection);
+        place
+    }
 }
 
 impl axum::serve::Listener for Bounded {
@@ -39,12 +53,10 @@ impl axum::serve::Listener for Bounded {
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         loop {
-            // The semaphore is never closed.
-            let Ok(place) = self.places.clone().acquire_owned().await else { std::future::pending().await };
             match self.listener.accept().await {
                 Ok((stream, client)) => {
-                    let deadline = Box::pin(sleep(PATIENCE));
-                    return (Connection { stream, deadline, received: 0, _place: place }, client);
+                    let (deadline, place) = (Box::pin(sleep(PATIENCE)), Some(self.place()));
+                    return (Connection { stream, deadline, received: 0, place }, client);
                 }
                 // Out of file descriptors, most likely: it passes, or others say so.
                 Err(_) => sleep(Duration::from_millis(100)).await,
@@ -64,12 +76,23 @@ struct Connection {
     deadline: Pin<Box<Sleep>>,
     /// Octets since the last reply.
     received: usize,
-    _place: OwnedSemaphorePermit,
+    /// None if another connection has it.
+    place: Option<oneshot::Receiver<()>>,
 }
 
 impl Connection {
+    fn has_lost_its_place(&mut self, context: &mut Context<'_>) -> bool {
+        if self.place.as_mut().is_some_and(|place| Pin::new(place).poll(context).is_ready()) {
+            self.place = None;
+        }
+        self.place.is_none()
+    }
+
     fn or_late<T>(&mut self, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match polled {
+            Poll::Pending if self.has_lost_its_place(context) => {
+                Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+            }
             Poll::Pending => self.deadline.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into())),
             ready => ready,
         }
