@@ -8,7 +8,7 @@ use hickory_proto::rr::{DNSClass, Name, RecordType};
 use landfall::dns::Transport;
 
 use crate::dialogue::{ClientEdns, Question, flags, line, status};
-use crate::wire::scene::Scene;
+use crate::wire::scene::{CROWD, CROWD_SIZE, Scene};
 use crate::wire::socket::ask;
 
 /// The authority of every negative answer; the serial, which may be any, is shown as 0.
@@ -251,6 +251,18 @@ fn dig_gets_what_the_table_says() {
 #[test]
 fn a_client_of_our_own_gets_it_too() {
     check(twin);
+}
+
+#[test]
+fn what_is_cut_over_udp_is_whole_when_it_is_asked_for_again_over_tcp() {
+    let scene = Scene::start();
+    let name = CROWD.trim_end_matches('.');
+    for server in scene.servers() {
+        assert_eq!(twin(name, server, Transport::Udp).head, "NOERROR aa tc rd, udp 1232");
+        assert_eq!(twin(name, server, Transport::Tcp).records.len(), CROWD_SIZE);
+        // dig does so by itself.
+        assert!(!has_dig() || dig(name, server, Transport::Udp).records.len() == CROWD_SIZE);
+    }
 }
 
 #[test]

@@ -54,3 +54,24 @@ fn who_never_reads_is_given_up_and_costs_no_more_than_a_buffer() {
     assert!(grown < 16 * 1024, "{grown} KiB for {CLIENTS} clients");
     drop(stuck);
 }
+
+#[test]
+fn without_file_descriptors_datagrams_are_answered_and_streams_when_there_are_some_again() {
+    let mut scene = Scene::with_descriptors(64);
+    let server = scene.server();
+    let held: Vec<Stream> = (0..80).map(|_| Stream::to(server)).collect();
+    scene.process.wait_for("cannot accept connections");
+    let before = scene.ticks();
+    for _ in 0..100 {
+        assert!(ask(server, Transport::Udp, &Packet::new(WEB, A).octets()).is_some());
+    }
+    assert!(!Stream::to(server).is_closed(Duration::from_secs(1)), "it waits to be accepted");
+    let spent = scene.ticks() - before;
+    assert!(spent < 50, "{spent} hundredths of a second of work in one second");
+    drop(held);
+    wait_until("streams are served again", || Stream::to(server).is_served());
+    scene.process.signal("TERM");
+    assert_eq!(scene.process.end().0, Some(0));
+    let told = scene.process.seen.iter().filter(|line| line.contains("cannot accept connections")).count();
+    assert_eq!(told, 1, "{:#?}", scene.process.seen);
+}

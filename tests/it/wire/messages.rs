@@ -107,6 +107,8 @@ fn opt_is_answered_by_opt() {
             (with_opt(Opt { flags: 0x7fff, ..Opt::default() }), "NOERROR 1 0 0 OPT"),
             (with_option(100, 9), "NOERROR 1 0 0 OPT"),
             (with_option(65001, 0), "NOERROR 1 0 0 OPT"),
+            // Keepalive, which has a meaning on streams alone (RFC 7828).
+            (with_option(11, 0), "NOERROR 1 0 0 OPT"),
             (with_opt(Opt { options: vec![(3, Vec::new()); 300], ..Opt::default() }), "NOERROR 1 0 0 OPT"),
             (web().with_opt(Opt::default()).with_opt(Opt::default()).octets(), "FORMERR 0 0 0"),
             (with_counts([1, 0, 0, 1], &[&[1, b'x'][..], &Opt::default().octets()].concat()), "FORMERR 0 0 0"),
@@ -231,6 +233,12 @@ fn any_octet_may_be_in_a_label() {
 fn a_question_has_nothing_to_point_to() {
     let names = [[0xc0, 0], [0xc0, 12], [0xc0, 13], [0xff, 0xff], [0x40, 0], [0x80, 0]];
     check(&Scene::start(), &names.map(|name| (Packet { name: name.to_vec(), ..web() }.octets(), "FORMERR 0 0 0")));
+}
+
+#[test]
+fn octets_behind_the_last_record_are_passed_over() {
+    let requests = [1, 100, 5000, 60000].map(|length| Packet { rest: vec![7; length], ..web() }.octets());
+    check(&Scene::start(), &requests.map(|request| (request, "NOERROR 1 0 0")));
 }
 
 #[test]

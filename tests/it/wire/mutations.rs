@@ -7,7 +7,7 @@ use super::reply::verdict;
 use super::scene::{CROWD, Scene, WEB};
 use super::socket::{Datagrams, Stream};
 
-const COUNT: usize = 5000;
+const COUNT: usize = 3000;
 
 /// The seed; a failing request is shown as a whole.
 const SEED: u64 = 0x1a4d_fa11;

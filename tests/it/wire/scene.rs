@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
 
 use crate::process::Process;
 
@@ -63,8 +64,12 @@ pub struct Scene {
 impl Scene {
     /// A cluster and `chaos` for version.bind, on loopback.
     pub fn start() -> Self {
-        let bind = if has_ipv6() { "bind 127.0.0.1 ::1" } else { "bind 127.0.0.1" };
-        Self::of(&COREFILE.replace("BIND", bind))
+        Self::of(&on_loopback())
+    }
+
+    /// The same with so many file descriptors.
+    pub fn with_descriptors(descriptors: usize) -> Self {
+        Self::new(&on_loopback(), |file| Process::serve_with_descriptors(file, descriptors))
     }
 
     /// The same on all addresses.
@@ -74,12 +79,16 @@ impl Scene {
 
     /// The server of a Corefile; MANIFESTS stands for the cluster.
     pub fn of(corefile: &str) -> Self {
+        Self::new(corefile, Process::serve)
+    }
+
+    fn new(corefile: &str, serve: impl FnOnce(&Path) -> Process) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (file, manifests) = (folder.path().join("Corefile"), folder.path().join("cluster.yaml"));
         std::fs::write(&manifests, CLUSTER.to_owned() + &crowd()).expect("manifests");
         let corefile = corefile.replace("MANIFESTS", manifests.to_str().expect("a path"));
         std::fs::write(&file, corefile).expect("a Corefile");
-        Self { process: Process::serve(&file), _folder: folder }
+        Self { process: serve(&file), _folder: folder }
     }
 
     /// Where it answers: 127.0.0.1 first, then ::1.
@@ -123,11 +132,23 @@ impl Scene {
         self.status("VmHWM:")
     }
 
+    /// Time of the processor that it has used, in clock ticks of a hundredth of a second.
+    pub fn ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("its state");
+        let behind_name = stat.rsplit_once(") ").expect("a name in parentheses").1;
+        let time = behind_name.split(' ').skip(11).take(2);
+        time.map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+    }
+
     fn status(&self, line: &str) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("its status");
         let value = status.lines().find_map(|text| text.strip_prefix(line)).expect("its memory");
         value.trim_end_matches("kB").trim().parse().expect("a number")
     }
+}
+
+fn on_loopback() -> String {
+    COREFILE.replace("BIND", if has_ipv6() { "bind 127.0.0.1 ::1" } else { "bind 127.0.0.1" })
 }
 
 /// Says it where there is no IPv6.

@@ -102,7 +102,7 @@ fn a_long_conversation_costs_no_memory() {
     let mut stream = Stream::to(scene.server());
     let batch: Vec<u8> = (0..500).flat_map(|id| frame(&web(id))).collect();
     let mut before = 0;
-    for round in 0..40 {
+    for round in 0..20 {
         if round == 1 {
             before = scene.resident_kib();
         }
