@@ -1,34 +1,50 @@
 //! Connections to the admin pages, within bounds.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// Connections at once; those over it wait.
+/// Octets of a request at most: a client that sends more of them is cut off before they are stored.
+const REQUEST_BYTES_MAX: usize = 16 * 1024;
+/// Connections at once. One that comes over it takes the place of the oldest: a probe is done long before it is that one,
+/// and clients that say nothing cannot keep it waiting.
 const CONNECTIONS_MAX: usize = 256;
 /// How long a request may take to come, counted from the reply before it, and a reply to be taken.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Serves an address until `stop`.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let listener = Bounded { listener, places: Arc::new(Semaphore::new(CONNECTIONS_MAX)) };
+    let listener = Bounded { listener, open: VecDeque::new() };
     // Serving never fails: errors of single connections end these.
     let _ = stop.run_until_cancelled(async { axum::serve(listener, router).await }).await;
 }
 
 struct Bounded {
     listener: TcpListener,
-    places: Arc<Semaphore>,
+    /// The connections in the order in which they came; one that loses its end here ends, too.
+    open: VecDeque<oneshot::Sender<()>>,
+}
+
+impl Bounded {
+    fn place(&mut self) -> oneshot::Receiver<()> {
+        self.open.retain(|connection| !connection.is_closed());
+        while self.open.len() >= CONNECTIONS_MAX {
+            self.open.pop_front();
+        }
+        let (connection, place) = oneshot::channel();
+        self.open.push_back(connection);
+        place
+    }
 }
 
 impl axum::serve::Listener for Bounded {
@@ -37,11 +53,10 @@ impl axum::serve::Listener for Bounded {
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         loop {
-            // The semaphore is never closed.
-            let Ok(place) = self.places.clone().acquire_owned().await else { std::future::pending().await };
             match self.listener.accept().await {
                 Ok((stream, client)) => {
-                    return (Connection { stream, deadline: Box::pin(sleep(PATIENCE)), _place: place }, client);
+                    let (deadline, place) = (Box::pin(sleep(PATIENCE)), Some(self.place()));
+                    return (Connection { stream, deadline, received: 0, place }, client);
                 }
                 // Out of file descriptors, most likely: it passes, or others say so.
                 Err(_) => sleep(Duration::from_millis(100)).await,
@@ -59,12 +74,25 @@ impl axum::serve::Listener for Bounded {
 struct Connection {
     stream: TcpStream,
     deadline: Pin<Box<Sleep>>,
-    _place: OwnedSemaphorePermit,
+    /// Octets since the last reply.
+    received: usize,
+    /// None if another connection has it.
+    place: Option<oneshot::Receiver<()>>,
 }
 
 impl Connection {
+    fn has_lost_its_place(&mut self, context: &mut Context<'_>) -> bool {
+        if self.place.as_mut().is_some_and(|place| Pin::new(place).poll(context).is_ready()) {
+            self.place = None;
+        }
+        self.place.is_none()
+    }
+
     fn or_late<T>(&mut self, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match polled {
+            Poll::Pending if self.has_lost_its_place(context) => {
+                Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+            }
             Poll::Pending => self.deadline.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into())),
             ready => ready,
         }
@@ -73,7 +101,12 @@ impl Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, into);
+        self.received += into.filled().len() - before;
+        if self.received > REQUEST_BYTES_MAX {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         self.or_late(context, polled)
     }
 }
@@ -83,6 +116,7 @@ impl AsyncWrite for Connection {
         let polled = Pin::new(&mut self.stream).poll_write(context, octets);
         if polled.is_ready() {
             self.deadline.as_mut().reset(Instant::now() + PATIENCE);
+            self.received = 0;
         }
         self.or_late(context, polled)
     }
@@ -102,17 +136,28 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_client_that_says_nothing_is_cut_off_in_time() {
+    /// A client that sends octets and waits for the end; None if none comes within a time.
+    async fn check(octets: &[u8], patience: Duration) -> Option<()> {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
         tokio::spawn(serve(listener, Router::new(), stop.clone()));
         let mut client = TcpStream::connect(address).await.expect("a connection");
-        client.write_all(b"GET / HTTP/1.1\r\nHost:").await.expect("half a request");
-        let mut reply = Vec::new();
-        let ended = tokio::time::timeout(2 * PATIENCE, client.read_to_end(&mut reply)).await;
-        assert!(ended.is_ok(), "the connection is still open");
+        // The end may come amid it.
+        let _ = client.write_all(octets).await;
+        let ended = tokio::time::timeout(patience, client.read_to_end(&mut Vec::new())).await;
         stop.cancel();
+        ended.ok().map(drop)
+    }
+
+    #[tokio::test]
+    async fn a_client_that_says_nothing_is_cut_off_in_time() {
+        assert!(check(b"GET / HTTP/1.1\r\nHost:", 2 * PATIENCE).await.is_some(), "the connection is still open");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_says_too_much_is_cut_off_at_once() {
+        let long = [b"GET / HTTP/1.1\r\nHost:", &[b'x'; 2 * REQUEST_BYTES_MAX][..]].concat();
+        assert!(check(&long, PATIENCE / 2).await.is_some(), "the connection is still open");
     }
 }

@@ -200,8 +200,10 @@ impl Output {
         self.sending.get(self.sent..).unwrap_or_default()
     }
 
+    /// What was sent makes room at once: queries that wait in the buffer need nothing else to go on.
     fn advance(&mut self, written: usize) {
         self.sent += written;
+        self.turn_over();
     }
 
     fn since(&self) -> Option<Instant> {

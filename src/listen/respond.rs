@@ -155,3 +155,64 @@ fn too_many() -> Answer {
 fn too_late() -> Answer {
     Answer::serv_fail("no answer in time").with_extended_error(OTHER_ERROR, "no answer in time")
 }
+
+#[cfg(test)]
+mod tests {
+    use tracing::{Event, Subscriber};
+    use tracing_subscriber::layer::{Context as LayerContext, Layer, SubscriberExt};
+
+    use super::*;
+    use crate::config::directive::{LogClass, LogRule};
+    use crate::dns::parse_name;
+    use crate::listen::Limits;
+    use crate::plugin::log::Log;
+    use crate::plugin::whoami::Whoami;
+    use crate::plugin::{Pipeline, Zone};
+
+    /// A log that panics when a query is told to it.
+    struct BrokenLog;
+
+    impl<S: Subscriber> Layer<S> for BrokenLog {
+        fn on_event(&self, event: &Event<'_>, _: LayerContext<'_, S>) {
+            assert_ne!(event.metadata().target(), "query", "the log is broken");
+        }
+    }
+
+    /// Answers everything, and logs what is below `logged.`.
+    fn responder() -> Responder {
+        let rule = LogRule {
+            zones: vec![parse_name("logged.").unwrap()],
+            format: String::new(),
+            classes: vec![LogClass::All],
+        };
+        let pipeline = Pipeline { whoami: Some(Whoami), log: Some(Log::new(vec![rule])), ..Pipeline::default() };
+        let apex = parse_name(".").unwrap();
+        let router = Router::new(vec![Zone { apex, pipeline: Arc::new(pipeline), prometheus: None }], None);
+        Responder::new(Arc::new(router), Arc::new(Capacity::new(Limits::default(), Arc::new(Metrics::new()))))
+    }
+
+    /// Asks for A of a name; the response code.
+    fn check(responder: &Responder, label: &[u8], code: u8) {
+        let header = [0x47, 0x11, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        let octets = [&header[..], &[label.len() as u8], label, &[0, 0, 1, 0, 1]].concat();
+        let client = "127.0.0.1:4000".parse().unwrap();
+        let packet = Packet { octets: &octets, client, local: client, transport: Transport::Udp };
+        let Response::Ready(Some(reply)) = responder.begin(packet) else { panic!("no reply") };
+        assert_eq!((&reply[..2], reply[3] & 0xf), (&octets[..2], code));
+    }
+
+    #[test]
+    fn a_panic_costs_its_query_a_serv_fail_and_nothing_else() {
+        let responder = responder();
+        let panics = || responder.capacity.metrics.panics.get();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(BrokenLog), || {
+            check(&responder, b"other", 0);
+            assert_eq!(panics(), 0);
+            check(&responder, b"logged", 2);
+            assert_eq!(panics(), 1);
+            check(&responder, b"other", 0);
+        });
+        check(&responder, b"logged", 0);
+        assert_eq!(panics(), 1);
+    }
+}

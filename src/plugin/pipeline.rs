@@ -51,8 +51,8 @@ impl Pipeline {
         if query.class != Class::IN {
             return self.answer_other_class(query);
         }
+        // Nobody gets a whole zone from here, and a transfer of many messages could not be forwarded.
         if matches!(query.record_type, RecordType::AXFR | RecordType::IXFR) {
-            // Zone transfers are streams of messages, and need somebody's leave.
             return Answer::refused();
         }
         match &self.dns64 {

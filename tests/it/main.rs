@@ -12,6 +12,7 @@ mod cases;
 mod corefile;
 mod demo;
 mod dialogue;
+mod dig;
 mod golden;
 mod http;
 mod internet;
@@ -21,6 +22,7 @@ mod lifecycle;
 mod process;
 mod server;
 mod starters;
+mod wire;
 
 #[path = "../kube_api/mod.rs"]
 mod kube_api_server;

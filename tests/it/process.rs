@@ -28,13 +28,22 @@ pub struct Process {
 impl Process {
     /// Starts the program.
     pub fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_landfall"))
-            .args(arguments)
-            .env_remove("RUST_LOG")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program");
+        Self::run(Command::new(env!("CARGO_BIN_EXE_landfall")).args(arguments))
+    }
+
+    /// Starts the server of a Corefile with so many file descriptors, and waits until it answers.
+    pub fn serve_with_descriptors(corefile: &Path, descriptors: usize) -> Self {
+        let script = format!("ulimit -n {descriptors}; exec {} \"$@\"", env!("CARGO_BIN_EXE_landfall"));
+        let corefile = corefile.to_str().expect("a path");
+        let mut process =
+            Self::run(Command::new("sh").args(["-c", &script, "sh", "-conf", corefile, "-dns.port", "0"]));
+        process.wait_for("Landfall-");
+        process
+    }
+
+    fn run(command: &mut Command) -> Self {
+        let mut child =
+            command.env_remove("RUST_LOG").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
         let (sender, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().expect("its output"));
         std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -84,8 +93,13 @@ impl Process {
         (response.status, response.body)
     }
 
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
+        let pid = self.id().to_string();
         let killed = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().expect("a shell");
         assert!(killed.success());
     }
