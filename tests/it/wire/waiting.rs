@@ -108,7 +108,6 @@ fn id(reply: &[u8]) -> u16 {
 }
 
 #[test]
-#[ignore = "needs forward"]
 fn fast_answers_overtake_slow_ones() {
     let upstream = Upstream::start();
     let scene = upstream.scene();
@@ -123,7 +122,6 @@ fn fast_answers_overtake_slow_ones() {
 }
 
 #[test]
-#[ignore = "needs forward"]
 fn a_connection_with_its_share_in_flight_is_not_read_until_one_is_answered() {
     let bound = u16::try_from(Limits::default().queries_per_connection).expect("a small number");
     let upstream = Upstream::start();
@@ -141,7 +139,6 @@ fn a_connection_with_its_share_in_flight_is_not_read_until_one_is_answered() {
 }
 
 #[test]
-#[ignore = "needs forward"]
 fn a_client_over_its_share_is_refused_at_once_and_others_are_served() {
     let bound = u16::try_from(Limits::default().queries_per_client).expect("a small number");
     let upstream = Upstream::start();
@@ -170,7 +167,6 @@ fn a_client_over_its_share_is_refused_at_once_and_others_are_served() {
 }
 
 #[test]
-#[ignore = "needs forward"]
 fn what_is_in_flight_when_the_server_stops_is_answered() {
     let upstream = Upstream::start();
     let mut scene = upstream.scene();
@@ -187,7 +183,6 @@ fn what_is_in_flight_when_the_server_stops_is_answered() {
 }
 
 #[test]
-#[ignore = "needs forward"]
 fn what_is_refused_by_its_header_class_or_type_never_leaves_the_server() {
     let upstream = Upstream::start();
     let scene = upstream.scene();
