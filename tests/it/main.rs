@@ -21,6 +21,7 @@ mod lifecycle;
 mod process;
 mod server;
 mod starters;
+mod watch;
 
 #[path = "../kube_api/mod.rs"]
 mod kube_api_server;
