@@ -289,8 +289,8 @@ impl KubeApi {
         self.shared.lock().rights.revoke(user, resource);
     }
 
-    /// Spoils the next answers to requests of a verb for a resource. The verbs are `list`, `continue` (a later page),
-    /// `watch`, `get`.
+    /// Spoils the next answers to requests of a verb for a resource. The verbs are `list`, `continue` (a later page), `peek`
+    /// (a list of one object), `watch`, `get`.
     pub fn inject(&self, verb: &'static str, plural: &'static str, fault: Fault, times: usize) {
         self.shared.lock().faults.push(Injected { verb, plural, fault, times });
     }

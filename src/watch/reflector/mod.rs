@@ -1,7 +1,7 @@
 //! Lists and watches one resource, and goes on doing so whatever the API server does.
 //!
-//! [`plan`] decides what to do next, [`api`] makes requests; here the answers ([`message`]) become updates. What was learned is served
-//! until a complete list says otherwise.
+//! [`plan`] decides what to do next, [`api`] makes requests; here the answers ([`message`]) become updates, and [`report`]
+//! tells of them. What was learned is served until a complete list says otherwise.
 
 mod api;
 mod end;
@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use self::api::Api;
 use self::end::End;
@@ -78,7 +78,11 @@ impl Reflector {
                 Step::Version => self.ask_version().await,
                 Step::Stream => self.watch(None).await,
                 Step::Pages => self.list().await.unwrap_or_else(|end| end),
-                Step::Watch(version) => self.watch(Some(&version)).await,
+                Step::Watch(version) => match self.has_gone_back().await {
+                    Ok(true) => End::Done,
+                    Ok(false) => self.watch(Some(&version)).await,
+                    Err(end) => end,
+                },
             };
             let next = self.plan.ended(&end, rand::random());
             self.report(&end, &next);
@@ -94,6 +98,20 @@ impl Reflector {
             Err(end) => return end,
         }
         End::Done
+    }
+
+    /// Whether the store of the API server was put back, so that a list is needed instead of the watch that was to go on.
+    async fn has_gone_back(&mut self) -> Result<bool, End> {
+        if !self.plan.is_resuming() {
+            return Ok(false);
+        }
+        let Some(newest) = self.api.newest_version().await? else { return Ok(false) };
+        let went_back = self.plan.compared(newest);
+        if went_back {
+            let (resource, server) = (self.resource.plural(), self.api.host());
+            warn!(resource, server, newest, "the store of the API server went back in time; listing again");
+        }
+        Ok(went_back)
     }
 
     async fn list(&mut self) -> Result<End, End> {

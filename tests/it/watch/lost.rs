@@ -44,7 +44,9 @@ fn check_return(forgets: bool) {
     let expected = if forgets { lists + 1 } else { lists };
     assert_eq!(api.lists("services"), expected, "forgets: {forgets}");
     assert_eq!(server.metric("landfall_watch_lists_total", &["gone", "services"]) > 0.0, forgets);
-    server.process.wait_for("[INFO] watching again");
+    server.process.wait_for("[INFO] watching again resource=services");
+    let told = "cannot watch; what is known is served resource=services";
+    assert_eq!(server.process.count(told), 1, "{:#?}", server.process.seen);
 }
 
 #[test]
@@ -55,6 +57,23 @@ fn a_watch_goes_on_where_it_was_when_the_api_is_back() {
 #[test]
 fn a_list_is_made_when_the_api_has_forgotten_what_happened() {
     check_return(true);
+}
+
+#[test]
+fn a_store_that_is_restored_from_a_backup_is_listed_again() {
+    let api = shop();
+    let mut server = Server::start(&api, &corefile(""));
+    let backup = api.backup();
+    api.delete("services", "shop", "web");
+    api.create(service("lost", "10.96.0.90"));
+    server.becomes("lost.shop A", "10.96.0.90");
+    api.restore(backup);
+    server.becomes("lost.shop A", "NXDOMAIN");
+    server.check("web.shop A", "10.96.0.80");
+    server.process.wait_for("the store of the API server went back in time");
+    api.create(service("new", "10.96.0.91"));
+    server.becomes("new.shop A", "10.96.0.91");
+    server.is_ready();
 }
 
 /// Forces a list that takes a while, and asks meanwhile for what is there before, during and after it.
