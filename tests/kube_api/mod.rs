@@ -295,11 +295,6 @@ impl KubeApi {
         self.shared.lock().faults.push(Injected { verb, plural, fault, times });
     }
 
-    /// Ends all injected faults.
-    pub fn heal(&self) {
-        self.shared.lock().faults.clear();
-    }
-
     /// Ends all connections and refuses new ones; what is stored stays.
     pub fn stop(&self) {
         if let Some(running) = self.running.lock().unwrap().take() {

@@ -22,7 +22,8 @@ fn check_return(forgets: bool) {
     let mut server = Server::start(&api, &kubeadm("127.0.0.1:9".parse().expect("an address")));
     let lists = api.lists("services");
     api.stop();
-    server.process.wait_for("cannot watch; what is known is served");
+    let told = "cannot watch; what is known is served resource=services";
+    server.process.wait_for(told);
     change(&api);
     if forgets {
         api.compact();
@@ -45,7 +46,6 @@ fn check_return(forgets: bool) {
     assert_eq!(api.lists("services"), expected, "forgets: {forgets}");
     assert_eq!(server.metric("landfall_watch_lists_total", &["gone", "services"]) > 0.0, forgets);
     server.process.wait_for("[INFO] watching again resource=services");
-    let told = "cannot watch; what is known is served resource=services";
     assert_eq!(server.process.count(told), 1, "{:#?}", server.process.seen);
 }
 
