@@ -51,10 +51,9 @@ impl Clusters {
         let mut next = Self::default();
         for (cluster, wanted) in clusters(config) {
             let wanted: Vec<Resource> = wanted.into_iter().collect();
-            let kept = self.running.get(&cluster).filter(|running| running.store.wanted() == wanted);
-            let running = match kept {
-                Some(running) => running.clone(),
-                None => match start(&cluster, wanted, access, metrics).await {
+            let running = match self.running.get(&cluster) {
+                Some(running) if running.store.wanted() == wanted => running.clone(),
+                before => match start(&cluster, store(wanted, before), access, metrics).await {
                     Ok(running) => running,
                     Err(error) => {
                         next.stop_all_but(self);
@@ -114,13 +113,23 @@ impl Clusters {
     }
 }
 
+/// A store that starts from what is known already: other resources of the same cluster are no reason to forget these.
+fn store(wanted: Vec<Resource>, before: Option<&Running>) -> Arc<Store> {
+    let known = before.map(|before| before.store.load().restricted_to(&wanted));
+    let store = Store::new(wanted);
+    if let Some(known) = known {
+        store.publish(known);
+    }
+    Arc::new(store)
+}
+
 async fn start(
     cluster: &Cluster,
-    wanted: Vec<Resource>,
+    store: Arc<Store>,
     access: &Access,
     metrics: &Arc<Metrics>,
 ) -> Result<Running, WatchError> {
-    let running = Running { store: Arc::new(Store::new(wanted)), tasks: Tasks::new() };
+    let running = Running { store, tasks: Tasks::new() };
     if let Some(manifests) = access.built_in {
         let mut snapshot = Snapshot::default();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

@@ -93,6 +93,20 @@ impl Snapshot {
         self.serial
     }
 
+    /// A copy with what is known of these resources only.
+    pub fn restricted_to(&self, wanted: &[Resource]) -> Self {
+        let mut restricted = self.clone();
+        restricted.listed.clear();
+        let all = [Resource::Namespaces, Resource::Services, Resource::EndpointSlices, Resource::Pods];
+        for resource in all.into_iter().filter(|resource| !wanted.contains(resource)) {
+            restricted.synced.remove(&resource);
+            for key in restricted.keys(resource) {
+                restricted.remove(resource, &key);
+            }
+        }
+        restricted
+    }
+
     /// How many objects of a resource are known.
     pub fn count(&self, resource: Resource) -> usize {
         match resource {
@@ -364,6 +378,25 @@ mod tests {
         assert!(!is_there(&snapshot, "old") && is_there(&snapshot, "kept"));
         assert!(snapshot.is_synced(Resource::Services));
         assert_eq!(snapshot.services_at(IpAddr::from([10, 96, 0, 1])).count(), 1);
+    }
+
+    #[test]
+    fn a_copy_may_be_restricted_to_some_resources() {
+        let mut snapshot = Snapshot::default();
+        let changes = [
+            Change::Namespace(namespace("ns")),
+            Change::Service(service("ns", "web", 1)),
+            Change::EndpointSlice(slice("ns", "web-1", Some("web"), 1)),
+            Change::ListStarted(Resource::Services),
+        ];
+        changes.into_iter().for_each(|change| _ = snapshot.apply(change, 1));
+        snapshot.synced.extend([Resource::Services, Resource::EndpointSlices]);
+        let restricted = snapshot.restricted_to(&[Resource::Namespaces, Resource::Services]);
+        let count = |resource| restricted.count(resource);
+        assert_eq!((count(Resource::Services), count(Resource::EndpointSlices)), (1, 0));
+        assert_eq!(restricted.synced, BTreeSet::from([Resource::Services]));
+        assert!(restricted.endpoint_ips.is_empty() && restricted.listed.is_empty());
+        assert_eq!(restricted.namespace("ns").unwrap().service("web").unwrap().slices().count(), 0);
     }
 
     #[test]

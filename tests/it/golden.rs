@@ -16,20 +16,21 @@ use crate::dialogue::{self, ClientEdns, Question};
 use crate::internet::Internet;
 use crate::server::InMemoryServer;
 
+/// A question and its recorded answer.
 #[derive(Clone, Debug, Deserialize)]
-struct Exchanged {
+pub struct Exchanged {
     client: String,
     src: Option<String>,
     transport: String,
     edns: Option<Opt>,
-    qname: String,
-    qtype: String,
+    pub qname: String,
+    pub qtype: String,
     qclass: Option<String>,
     opcode: Option<String>,
     qflags: Option<Vec<String>>,
     rcode: String,
     flags: Vec<String>,
-    answer: Vec<Row>,
+    pub answer: Vec<Row>,
     authority: Vec<Row>,
     additional: Vec<Row>,
     #[serde(default)]
@@ -41,7 +42,7 @@ struct Exchanged {
     octets: usize,
     opt: Option<Opt>,
     #[serde(default)]
-    via_cache: bool,
+    pub via_cache: bool,
     #[serde(default)]
     fresh: bool,
     #[serde(default)]
@@ -60,7 +61,8 @@ struct Opt {
     options: Vec<(u16, String)>,
 }
 
-type Row = (String, u32, String, String, String);
+/// Owner, TTL, class, type, data.
+pub type Row = (String, u32, String, String, String);
 
 /// What one answer has to be. None: anything.
 #[derive(Clone, Debug)]
@@ -70,7 +72,8 @@ struct Expected {
     sections: [Option<BTreeSet<String>>; 3],
 }
 
-fn golden() -> PathBuf {
+/// The folder of what was recorded.
+pub fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
@@ -81,7 +84,7 @@ fn octets_of(hexadecimal: &str) -> Vec<u8> {
 }
 
 impl Exchanged {
-    fn question(&self) -> Question {
+    pub fn question(&self) -> Question {
         let default = if self.client == "v6" { "::1" } else { "127.0.0.1" };
         let client: IpAddr = self.src.as_deref().unwrap_or(default).parse().expect("an address");
         let class = match self.qclass.as_deref() {
@@ -249,7 +252,8 @@ async fn ask(server: &InMemoryServer, exchanged: &Exchanged) -> Option<Message> 
     server.ask(&exchanged.question()).await
 }
 
-fn difference(exchanged: &Exchanged, reply: Option<&Message>) -> Option<String> {
+/// What differs from the answers that are called for; None: nothing.
+pub fn difference(exchanged: &Exchanged, reply: Option<&Message>) -> Option<String> {
     let Some(reply) = reply else { return Some("no reply".to_owned()) };
     if reply.edns.is_some() != exchanged.opt.is_some() {
         return Some(format!("OPT {:?}, called for {:?}", reply.edns, exchanged.opt));
@@ -262,6 +266,26 @@ fn difference(exchanged: &Exchanged, reply: Option<&Message>) -> Option<String> 
     }
 }
 
+/// The Corefile of a recording, with these ports, and this in place of `kubeconfig`.
+pub fn corefile(id: &str, ports: [u16; 4], upstream: SocketAddr, source: &str) -> String {
+    let corefile =
+        std::fs::read_to_string(golden().join(format!("answers/corefiles/{id}.corefile"))).expect("a Corefile");
+    let names = ["${DNS_PORT}", "${READY_PORT}", "${HEALTH_PORT}", "${METRICS_PORT}"];
+    names
+        .into_iter()
+        .zip(ports)
+        .fold(corefile, |corefile, (name, port)| corefile.replace(name, &port.to_string()))
+        .replace("${UPSTREAM}", &upstream.to_string())
+        .replace("${FILES}", golden().join("answers/files").to_str().expect("a path of text"))
+        .replace("kubeconfig ${KUBECONFIG}", source)
+}
+
+/// What was recorded with a Corefile.
+pub fn recorded(id: &str) -> Vec<Exchanged> {
+    let records = std::fs::read_to_string(golden().join(format!("answers/public/{id}.jsonl"))).expect("records");
+    records.lines().map(|text| serde_json::from_str(text).expect("a record")).collect()
+}
+
 /// The files of the cluster in their order, and what the API server makes by itself.
 fn cluster() -> String {
     let entries = std::fs::read_dir(golden().join("cluster")).expect("a folder");
@@ -272,7 +296,8 @@ fn cluster() -> String {
     texts.chain([MADE_BY_THE_API_SERVER.to_owned()]).collect::<Vec<_>>().join("\n---\n")
 }
 
-const MADE_BY_THE_API_SERVER: &str = "\
+/// What the API server makes by itself.
+pub const MADE_BY_THE_API_SERVER: &str = "\
 kind: Namespace
 metadata: {name: default}
 ---
@@ -286,28 +311,16 @@ spec: {clusterIP: 10.96.0.1, ports: [{name: https, port: 443, protocol: TCP}]}
 
 /// Asks all records of a Corefile.
 async fn check(id: &str) {
-    let corefile =
-        std::fs::read_to_string(golden().join(format!("answers/corefiles/{id}.corefile"))).expect("a Corefile");
-    let corefile = corefile
-        .replace("${DNS_PORT}", "53")
-        .replace("${READY_PORT}", "8181")
-        .replace("${HEALTH_PORT}", "8080")
-        .replace("${METRICS_PORT}", "9153")
-        .replace("${UPSTREAM}", "127.0.0.9:53")
-        .replace("${FILES}", golden().join("answers/files").to_str().expect("a path of text"))
-        .replace("kubeconfig ${KUBECONFIG}", "");
+    let upstream = SocketAddr::from(([127, 0, 0, 9], 53));
+    let corefile = corefile(id, [53, 8181, 8080, 9153], upstream, "");
     let server = InMemoryServer::new(&corefile, Internet::from_folder(&golden().join("answers/zones")));
     server.set_cluster(&cluster());
-    let records = std::fs::read_to_string(golden().join(format!("answers/public/{id}.jsonl"))).expect("records");
     let (mut asked, mut failures) = (0, Vec::new());
-    for text in records.lines() {
-        let exchanged: Exchanged = serde_json::from_str(text).expect("a record");
+    for exchanged in recorded(id) {
         let reply = ask(&server, &exchanged).await;
         asked += 1;
-        let is_known =
-            KNOWN.iter().any(|(name, record_type, _)| *name == exchanged.qname && *record_type == exchanged.qtype);
         match difference(&exchanged, reply.as_ref()) {
-            Some(difference) if !is_known => failures.push(format!(
+            Some(difference) if !is_known(&exchanged) => failures.push(format!(
                 "{} {} {} {}: {difference}",
                 exchanged.client, exchanged.transport, exchanged.qname, exchanged.qtype
             )),
@@ -316,6 +329,11 @@ async fn check(id: &str) {
     }
     println!("{id}: {} of {asked} agree", asked - failures.len());
     assert!(failures.is_empty(), "{} of {asked} differ:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Whether an answer is decided otherwise.
+pub fn is_known(exchanged: &Exchanged) -> bool {
+    KNOWN.iter().any(|(name, record_type, _)| *name == exchanged.qname && *record_type == exchanged.qtype)
 }
 
 /// What is decided otherwise, also in docs/differences.md.

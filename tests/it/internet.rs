@@ -88,7 +88,7 @@ impl Internet {
     }
 
     /// None: no reply.
-    fn answer(&self, request: &Message) -> Option<Message> {
+    pub fn answer(&self, request: &Message) -> Option<Message> {
         let question = request.queries.first().expect("a question").clone();
         let mut reply = Message::new(request.metadata.id, MessageType::Response, OpCode::Query);
         reply.metadata.recursion_desired = request.metadata.recursion_desired;

@@ -22,6 +22,7 @@ mod lifecycle;
 mod process;
 mod server;
 mod starters;
+mod watch;
 mod wire;
 
 #[path = "../kube_api/mod.rs"]

@@ -1,7 +1,7 @@
 //! The real program as a process of a test: its lines, its exit code, questions to it over UDP.
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -16,6 +16,9 @@ use crate::http;
 
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a reply may take.
+const REPLY: Duration = Duration::from_secs(5);
 
 /// A running program. It is killed when this is dropped.
 pub struct Process {
@@ -53,8 +56,13 @@ impl Process {
     /// Starts the server of a Corefile, and waits until it answers.
     pub fn serve(corefile: &Path) -> Self {
         let mut process = Self::start(&["-conf", corefile.to_str().expect("a path"), "-dns.port", "0"]);
-        process.wait_for("Landfall-");
+        process.wait_until_it_answers();
         process
+    }
+
+    /// Waits until its sockets are open.
+    pub fn wait_until_it_answers(&mut self) {
+        self.wait_for("Landfall-");
     }
 
     /// Waits for a line with this text; returns it.
@@ -71,6 +79,12 @@ impl Process {
                 Err(_) => panic!("no line with {text:?} came; there were {:#?}", self.seen),
             }
         }
+    }
+
+    /// How many lines with this text there were so far.
+    pub fn count(&mut self, text: &str) -> usize {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.iter().filter(|line| line.contains(text)).count()
     }
 
     /// The number behind the last colon of the line that says where a zone is served.
@@ -136,22 +150,56 @@ impl Drop for Process {
 
 /// Asks over UDP, once; None if no reply comes in time.
 pub fn ask(server: SocketAddr, name: &str, record_type: RecordType) -> Option<Message> {
-    let local: SocketAddr = if server.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" }.parse().expect("an address");
-    let socket = UdpSocket::bind(local).expect("a socket");
-    socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
-    let question = Question {
+    exchange(server, &question(server, name, record_type, Transport::Udp))
+}
+
+/// The question of a client that can do nothing special.
+pub fn question(server: SocketAddr, name: &str, record_type: RecordType, transport: Transport) -> Question {
+    Question {
         name: name.to_owned(),
         record_type,
         class: DNSClass::IN,
         op_code: OpCode::Query,
         flags: vec!["rd".to_owned()],
         edns: None,
-        client: local,
+        client: client_address(server),
         local: server,
-        transport: Transport::Udp,
+        transport,
+    }
+}
+
+/// Sends a question as its transport says; None if no reply comes in time.
+pub fn exchange(server: SocketAddr, question: &Question) -> Option<Message> {
+    let octets = question.octets(4711);
+    let reply = match question.transport {
+        Transport::Udp => exchange_datagrams(server, &octets),
+        Transport::Tcp => exchange_frames(server, &octets),
     };
-    socket.send_to(&question.octets(4711), server).expect("a question sent");
-    let mut reply = [0; 4096];
+    Some(Message::from_vec(&reply?).expect("a message"))
+}
+
+fn client_address(server: SocketAddr) -> SocketAddr {
+    if server.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" }.parse().expect("an address")
+}
+
+fn exchange_datagrams(server: SocketAddr, octets: &[u8]) -> Option<Vec<u8>> {
+    let socket = UdpSocket::bind(client_address(server)).expect("a socket");
+    socket.set_read_timeout(Some(REPLY)).expect("a timeout");
+    socket.send_to(octets, server).expect("a question sent");
+    let mut reply = vec![0; 4096];
     let length = socket.recv(&mut reply).ok()?;
-    Some(Message::from_vec(&reply[..length]).expect("a message"))
+    reply.truncate(length);
+    Some(reply)
+}
+
+fn exchange_frames(server: SocketAddr, octets: &[u8]) -> Option<Vec<u8>> {
+    let mut stream = TcpStream::connect(server).ok()?;
+    stream.set_read_timeout(Some(REPLY)).expect("a timeout");
+    let length = u16::try_from(octets.len()).expect("a short question").to_be_bytes();
+    stream.write_all(&[&length, octets].concat()).ok()?;
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).ok()?;
+    let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut reply).ok()?;
+    Some(reply)
 }

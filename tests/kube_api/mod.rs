@@ -18,6 +18,7 @@ mod status;
 mod store;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -34,6 +35,7 @@ pub use rights::{DNS, TOKENS};
 pub use store::Store;
 
 use fault::Injected;
+use list::Parameters;
 use resource::Resource;
 use rights::Rights;
 use server::{Address, Running};
@@ -87,8 +89,14 @@ struct State {
     settings: Settings,
     rights: Rights,
     faults: Vec<Injected>,
-    /// The verb and the plural of each request for objects.
-    requests: Vec<(&'static str, String)>,
+    requests: Vec<Asked>,
+}
+
+/// A request for objects, as it came.
+struct Asked {
+    verb: &'static str,
+    plural: String,
+    parameters: Parameters,
 }
 
 impl Shared {
@@ -281,15 +289,10 @@ impl KubeApi {
         self.shared.lock().rights.revoke(user, resource);
     }
 
-    /// Spoils the next answers to requests of a verb for a resource. The verbs are `list`, `continue` (a later page),
-    /// `watch`, `get`.
+    /// Spoils the next answers to requests of a verb for a resource. The verbs are `list`, `continue` (a later page), `peek`
+    /// (a list of one object), `watch`, `get`.
     pub fn inject(&self, verb: &'static str, plural: &'static str, fault: Fault, times: usize) {
         self.shared.lock().faults.push(Injected { verb, plural, fault, times });
-    }
-
-    /// Ends all injected faults.
-    pub fn heal(&self) {
-        self.shared.lock().faults.clear();
     }
 
     /// Ends all connections and refuses new ones; what is stored stays.
@@ -307,6 +310,23 @@ impl KubeApi {
 
     /// How many requests of a verb for a resource came.
     pub fn requests(&self, verb: &str, plural: &str) -> usize {
-        self.shared.lock().requests.iter().filter(|(did, what)| *did == verb && what == plural).count()
+        self.shared.lock().requests.iter().filter(|asked| asked.verb == verb && asked.plural == plural).count()
+    }
+
+    /// The values that a parameter had in the requests for a resource, each once; empty stands for its absence.
+    pub fn parameters(&self, plural: &str, name: &str) -> BTreeSet<String> {
+        let requests = &self.shared.lock().requests;
+        let asked = requests.iter().filter(|asked| asked.plural == plural);
+        asked.map(|asked| asked.parameters.get(name).cloned().unwrap_or_default()).collect()
+    }
+
+    /// How many lists of a resource were begun: in pages, or streamed by a watch.
+    pub fn lists(&self, plural: &str) -> usize {
+        let requests = &self.shared.lock().requests;
+        let is_list = |asked: &&Asked| {
+            let is_streamed = asked.parameters.contains_key("sendInitialEvents");
+            asked.plural == plural && (asked.verb == "list" || asked.verb == "watch" && is_streamed)
+        };
+        requests.iter().filter(is_list).count()
     }
 }

@@ -23,7 +23,7 @@ use super::list::{Parameters, Scope};
 use super::resource::ObjectPath;
 use super::rights::user;
 use super::status::Status;
-use super::{Shared, discovery, list, watch};
+use super::{Asked, Shared, discovery, list, watch};
 
 /// A port that stays ours while nothing listens, so that a refused client never meets somebody else.
 pub struct Address {
@@ -120,9 +120,13 @@ async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>, has_certifica
     let verb = verb(request.method(), &path, &parameters);
     let fault = {
         let mut state = shared.lock();
-        // A later page counts and fails apart from the first.
-        let kind = if verb == "list" && parameters.contains_key("continue") { "continue" } else { verb };
-        state.requests.push((kind, path.plural.clone()));
+        // A later page counts and fails apart from the first, and so does a look at one object.
+        let kind = match verb {
+            "list" if parameters.contains_key("continue") => "continue",
+            "list" if parameters.get("limit").is_some_and(|limit| limit == "1") => "peek",
+            verb => verb,
+        };
+        state.requests.push(Asked { verb: kind, plural: path.plural.clone(), parameters: parameters.clone() });
         state.faults.iter_mut().find_map(|injected| injected.hit(kind, &path.plural))
     };
     let answer = objects(shared, request, has_certificate, verb, &path, &parameters).await;

@@ -1,8 +1,10 @@
 //! `kubernetes`: the names of a cluster.
 //!
 //! Every answer but that of an alias is a function of one snapshot and the name. What is not there is NXDOMAIN only if
-//! everything that could show it has been listed; before that it is SERVFAIL, also where `fallthrough` would pass it on.
+//! everything that could show it has been listed (`certainty`); before that it is SERVFAIL, also where `fallthrough`
+//! would pass it on.
 
+mod certainty;
 mod found;
 mod reverse;
 
@@ -11,7 +13,7 @@ use std::sync::Arc;
 
 use self::found::{Finder, Found};
 use super::Router;
-use crate::cluster::{ClusterName, Resource, Selector, Snapshot, Store};
+use crate::cluster::{ClusterName, Selector, Snapshot, Store};
 use crate::config::directive::{Kubernetes as Config, PodMode};
 use crate::dns::{Answer, Name, Query, RData, Record, RecordType, ResponseCode, label_count, parse_name, rdata};
 
@@ -58,7 +60,8 @@ impl Kubernetes {
         let apex = query.name.trim_to(label_count(zone));
         let snapshot = self.store.load().clone();
         let found = self.find(query, &apex, &snapshot);
-        if !self.is_certain(&found, &snapshot) {
+        let is_negative = matches!(found, Found::Nothing | Found::NoData);
+        if is_negative && !self.is_certain(query, &apex, &snapshot) {
             let answer =
                 Answer::serv_fail("the Kubernetes API was not heard yet").with_extended_error(14, "not synced");
             return Some(answer.by(NAME));
@@ -84,18 +87,6 @@ impl Kubernetes {
     /// The first zone that is not a reverse zone: the names in PTR records are below it.
     fn primary_zone(&self) -> Option<&Name> {
         self.config.zones.iter().find(|zone| !is_reverse(zone))
-    }
-
-    /// Whether what was found cannot be otherwise once everything is listed. Positive answers are certain; others only
-    /// if what could change them was heard of.
-    fn is_certain(&self, found: &Found, snapshot: &Snapshot) -> bool {
-        match found {
-            Found::Records { .. } | Found::Alias(_) => true,
-            Found::NoData | Found::Nothing => self.store.wanted().iter().all(|resource| match resource {
-                Resource::Pods if self.config.pods != PodMode::Verified => true,
-                _ => snapshot.is_synced(*resource),
-            }),
-        }
     }
 
     fn find(&self, query: &Query, apex: &Name, snapshot: &Snapshot) -> Found {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
 use super::end::End;
+use super::message::PageMetadata;
 use crate::cluster::Resource;
 use crate::metrics::Metrics;
 use crate::watch::source::ApiServer;
@@ -21,6 +22,8 @@ const PAGE_LENGTH: u32 = 500;
 const BEGIN: Duration = Duration::from_secs(70);
 /// How long a page may take.
 const PAGE: Duration = Duration::from_secs(60);
+/// How long the newest version may take; without it a watch goes on as well.
+const NEWEST: Duration = Duration::from_secs(5);
 /// The largest page: a server that ignores the limit sends everything at once.
 const PAGE_MAX_BYTES: usize = 1024 * 1024 * 1024;
 /// The largest event: an object has at most 3 MiB.
@@ -79,6 +82,17 @@ impl Api {
         timeout(BEGIN + PAGE, self.body(Ask::Page(&parameters), PAGE_MAX_BYTES)).await.map_err(late)?
     }
 
+    /// The newest resource version of the server's store. None: it does not say.
+    pub async fn newest_version(&self) -> Result<Option<u64>, End> {
+        let octets = match timeout(NEWEST, self.body(Ask::Newest, EVENT_MAX_BYTES)).await {
+            Ok(Ok(octets)) => octets,
+            Ok(Err(end @ End::Unreachable(_))) => return Err(end),
+            Ok(Err(_)) | Err(_) => return Ok(None),
+        };
+        let newest = serde_json::from_slice::<Newest<'_>>(&octets).ok();
+        Ok(newest.and_then(|newest| newest.metadata.resource_version.parse().ok()))
+    }
+
     /// A watch from a resource version; None: of everything that is there, and then of its changes.
     pub async fn watch(&self, from: Option<&str>, lasts: Duration) -> Result<Events, End> {
         let parameters = WatchParams {
@@ -102,6 +116,7 @@ impl Api {
     async fn send(&self, ask: Ask<'_>) -> Result<Body, End> {
         let request = match ask {
             Ask::Version => Request::new("/version").list(&ListParams::default()),
+            Ask::Newest => self.request.list_metadata(&ListParams::default().limit(1)),
             Ask::Page(parameters) => self.request.list(parameters),
             Ask::Watch(parameters, from) => self.request.watch(parameters, from),
         };
@@ -135,6 +150,7 @@ impl Api {
 /// What is asked for.
 enum Ask<'a> {
     Version,
+    Newest,
     Page(&'a ListParams),
     Watch(&'a WatchParams, &'a str),
 }
@@ -175,6 +191,13 @@ impl Events {
         self.searched = 0;
         Some(std::mem::replace(&mut self.received, rest))
     }
+}
+
+/// What matters of a list of one object.
+#[derive(Deserialize)]
+struct Newest<'a> {
+    #[serde(borrow)]
+    metadata: PageMetadata<'a>,
 }
 
 #[derive(Default, Deserialize)]

@@ -1,27 +1,28 @@
 //! Lists and watches one resource, and goes on doing so whatever the API server does.
 //!
-//! [`plan`] decides what to do next, [`api`] makes requests; here the answers ([`message`]) become updates. What was learned is served
-//! until a complete list says otherwise.
+//! [`plan`] decides what to do next, [`api`] makes requests; here the answers ([`message`]) become updates, and [`report`]
+//! tells of them. What was learned is served until a complete list says otherwise.
 
 mod api;
 mod end;
 mod message;
 mod plan;
+mod report;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use self::api::Api;
 use self::end::End;
 use self::message::{Event, Page};
-use self::plan::{Next, Plan, Step, Trouble};
+use self::plan::{Plan, Step};
 use super::convert::{self, Reading};
 use super::object;
 use super::owner::{Cause, Update};
@@ -77,7 +78,11 @@ impl Reflector {
                 Step::Version => self.ask_version().await,
                 Step::Stream => self.watch(None).await,
                 Step::Pages => self.list().await.unwrap_or_else(|end| end),
-                Step::Watch(version) => self.watch(Some(&version)).await,
+                Step::Watch(version) => match self.has_gone_back().await {
+                    Ok(true) => End::Done,
+                    Ok(false) => self.watch(Some(&version)).await,
+                    Err(end) => end,
+                },
             };
             let next = self.plan.ended(&end, rand::random());
             self.report(&end, &next);
@@ -93,6 +98,20 @@ impl Reflector {
             Err(end) => return end,
         }
         End::Done
+    }
+
+    /// Whether the store of the API server was put back, so that a list is needed instead of the watch that was to go on.
+    async fn has_gone_back(&mut self) -> Result<bool, End> {
+        if !self.plan.is_resuming() {
+            return Ok(false);
+        }
+        let Some(newest) = self.api.newest_version().await? else { return Ok(false) };
+        let went_back = self.plan.compared(newest);
+        if went_back {
+            let (resource, server) = (self.resource.plural(), self.api.host());
+            warn!(resource, server, newest, "the store of the API server went back in time; listing again");
+        }
+        Ok(went_back)
     }
 
     async fn list(&mut self) -> Result<End, End> {
@@ -233,58 +252,6 @@ impl Reflector {
     async fn send(&self, change: Change, cause: Option<Cause>) {
         // It fails when the owner is gone, which ends `run`.
         let _ = self.updates.send(Update { change, cause }).await;
-    }
-
-    fn heard(&self) {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let times = &self.metrics.landfall_watch_last_event_timestamp_seconds;
-        times.with_label_values(&[self.resource.plural()]).set(now.as_secs_f64());
-    }
-
-    fn count_list(&self) {
-        let labels = [self.resource.plural(), self.plan.list_reason()];
-        self.metrics.landfall_watch_lists.with_label_values(&labels).inc();
-    }
-
-    fn count_unreadable(&self, count: u64) {
-        if count > 0 {
-            self.metrics.landfall_watch_decode_errors.with_label_values(&[self.resource.plural()]).inc_by(count);
-        }
-    }
-
-    fn report(&self, end: &End, next: &Next) {
-        let resource = self.resource.plural();
-        let is_failure = match end {
-            End::Done => false,
-            // A watch that lasted ends like this.
-            End::Closed => !next.wait.is_zero(),
-            End::Gone | End::Stalled | End::Refused { .. } | End::Unreachable(_) | End::Garbage(_) => true,
-        };
-        if is_failure {
-            self.metrics.landfall_watch_failures.with_label_values(&[resource, end.reason()]).inc();
-            debug!(resource, %end, wait = ?next.wait, "a request failed");
-        }
-        let server = self.api.host();
-        match next.trouble {
-            None => {}
-            Some(Trouble::Forbidden) if self.resource == Resource::EndpointSlices => warn!(
-                resource, server, error = %end,
-                "may not read EndpointSlices: the ClusterRole lacks list and watch on endpointslices of discovery.k8s.io"
-            ),
-            Some(Trouble::Forbidden) => {
-                warn!(resource, server, error = %end, "may not read: the role lacks list and watch on this resource");
-            }
-            Some(Trouble::Absent) => {
-                warn!(resource, server, error = %end, "the API server does not have this resource")
-            }
-            Some(Trouble::Failing) => warn!(resource, server, error = %end, "cannot watch; what is known is served"),
-        }
-    }
-
-    fn tell_recovery(&self, is_over: bool) {
-        if is_over {
-            info!(resource = self.resource.plural(), server = self.api.host(), "watching again");
-        }
     }
 }
 

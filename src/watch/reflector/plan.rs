@@ -53,6 +53,8 @@ pub struct Plan {
     version: Option<String>,
     /// Why the next list is needed.
     list_reason: &'static str,
+    /// Whether the version is that of a list that was just made.
+    is_fresh: bool,
     /// Whether the watch that runs has shown that it works.
     is_steady: bool,
     failures: u32,
@@ -70,6 +72,7 @@ impl Default for Plan {
             streaming: None,
             version: None,
             list_reason: "start",
+            is_fresh: false,
             is_steady: false,
             failures: 0,
             expirations: 0,
@@ -102,6 +105,12 @@ impl Plan {
         self.is_steady
     }
 
+    /// Whether the next watch goes on where another ended, with a version that the server may have forgotten, or not
+    /// reached again.
+    pub fn is_resuming(&self) -> bool {
+        self.version.is_some() && !self.is_fresh
+    }
+
     /// Why the list is made, as the label of its metric.
     pub fn list_reason(&self) -> &'static str {
         self.list_reason
@@ -115,6 +124,7 @@ impl Plan {
     /// A list is complete at this resource version. Returns whether a trouble is over.
     pub fn listed(&mut self, version: String) -> bool {
         self.version = Some(version);
+        self.is_fresh = true;
         self.refusals = 0;
         self.silences = 0;
         self.denials = 0;
@@ -143,10 +153,22 @@ impl Plan {
         self.trouble.take().is_some()
     }
 
+    /// The server's newest version is this one. Returns whether its store went back in time, as one does that is restored
+    /// from a backup: a watch from a version of the future is silent (kubernetes/kubernetes#107457).
+    pub fn compared(&mut self, newest: u64) -> bool {
+        let known = self.version.as_ref().and_then(|version| version.parse::<u64>().ok());
+        let went_back = known.is_some_and(|known| newest < known);
+        if went_back {
+            self.list_again("rollback");
+        }
+        went_back
+    }
+
     /// What follows from the end of a step; `chance` lies between 0 and 1.
     pub fn ended(&mut self, end: &End, chance: f64) -> Next {
         let step = self.step();
         let was_steady = std::mem::take(&mut self.is_steady);
+        self.is_fresh &= *end == End::Done;
         if step == Step::Stream && end.shows_no_streaming() {
             self.streaming = Some(false);
             self.list_reason = "fallback";
@@ -383,6 +405,21 @@ mod tests {
         plan.steady();
         assert_eq!(plan.ended(&End::Stalled, 0.5).trouble, None);
         assert_eq!((plan.step(), plan.list_reason()), (Step::Pages, "silence"));
+    }
+
+    #[test]
+    fn a_watch_that_goes_on_must_not_be_ahead_of_the_server() {
+        let mut plan = watching();
+        plan.ended(&End::Done, 0.5);
+        assert!(!plan.is_resuming(), "the list was just made");
+        plan.ended(&End::Closed, 0.5);
+        assert!(plan.is_resuming());
+        assert!(!plan.compared(5) && !plan.compared(6));
+        assert_eq!(plan.step(), from("5"));
+        assert!(plan.compared(4));
+        assert_eq!((plan.step(), plan.list_reason(), plan.is_resuming()), (Step::Pages, "rollback", false));
+        plan.listed("opaque".to_owned());
+        assert!(!plan.compared(0));
     }
 
     #[test]
