@@ -467,7 +467,7 @@ fn prepare(api: &KubeApi, name: &str, goes_on: bool) {
         }
     }
     match name {
-        "fault-too-many-in-flight-list" => api.inject("list", "services", Fault::Status(429), 1),
+        "fault-too-many-in-flight-list" => api.inject("peek", "services", Fault::Status(429), 1),
         "fault-resume-after-restart" => {
             api.stop();
             api.resume();

@@ -80,7 +80,6 @@ fn forwarding() -> (KubeApi, Server, SocketAddr) {
 }
 
 #[test]
-#[ignore = "needs forward"]
 fn a_stub_domain_comes_and_goes_with_a_reload() {
     let api = shop();
     let upstream = upstream();
@@ -95,7 +94,6 @@ fn a_stub_domain_comes_and_goes_with_a_reload() {
 }
 
 #[test]
-#[ignore = "needs forward"]
 fn what_the_cluster_does_not_have_is_forwarded() {
     let (_api, server, _) = forwarding();
     server.check("widget.local. A", "3.3.3.3");
@@ -105,7 +103,6 @@ fn what_the_cluster_does_not_have_is_forwarded() {
 }
 
 #[test]
-#[ignore = "needs forward"]
 fn an_external_name_is_followed() {
     let (api, server, _) = forwarding();
     api.create_all(
@@ -116,7 +113,6 @@ fn an_external_name_is_followed() {
 }
 
 #[test]
-#[ignore = "needs forward"]
 fn before_the_api_is_heard_no_name_of_the_cluster_is_forwarded() {
     let (api, upstream) = (shop(), upstream());
     api.stop();
