@@ -91,11 +91,11 @@ impl Clusters {
                 tokio::select! {
                     _ = synced.wait_for(|synced| *synced) => break,
                     () = tokio::time::sleep_until(deadline) => {
-                        warn!(target: "plugin/kubernetes", "starting server with unsynced Kubernetes API");
+                        warn!(target: "plugin/kubernetes", "serving with unsynced Kubernetes API");
                         return;
                     }
                     _ = reminder.tick() => {
-                        info!(target: "plugin/kubernetes", "waiting for Kubernetes API before starting server");
+                        info!(target: "plugin/kubernetes", "waiting for Kubernetes API");
                     }
                 }
             }

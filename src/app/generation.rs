@@ -73,9 +73,10 @@ impl Generation {
         Ok(Self { config, hash, assembly, clusters, tasks, _end: end })
     }
 
-    /// Waits for the clusters, as long as `startup_timeout` says.
-    pub async fn wait(&self) {
-        self.clusters.wait(startup_timeout(&self.config)).await;
+    /// Waits for the clusters, as long as `startup_timeout` says. A server that starts answers meanwhile.
+    pub fn wait(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (clusters, patience) = (self.clusters.clone(), startup_timeout(&self.config));
+        async move { clusters.wait(patience).await }
     }
 
     /// The admin pages, with their addresses.

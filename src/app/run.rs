@@ -86,7 +86,7 @@ async fn live(options: &Options, loaded: Loaded) -> Result<ExitCode, String> {
     serve(options, server, &mut signals, &mut looped, &metrics).await
 }
 
-/// Assembles and opens everything, the admin pages first: they are to answer while the cluster is waited for.
+/// Assembles and opens everything, the admin pages first. Nothing waits for the cluster but the names in it.
 async fn start(
     options: &Options,
     loaded: Loaded,
@@ -99,7 +99,7 @@ async fn start(
         .map_err(|error| chain(&error))?;
     let pages = admin.prepare(generation.pages()).map_err(|error| chain(&error))?;
     admin.show(pages);
-    generation.wait().await;
+    tokio::spawn(generation.wait());
     let server = Server::start(generation, admin, metrics.clone(), loops).map_err(|error| chain(&error))?;
     server.admin.enter(Phase::Serving);
     Ok(server)

@@ -38,7 +38,12 @@ impl Store {
         self.synced.send_if_modified(|synced| std::mem::replace(synced, is_synced) != is_synced);
     }
 
-    /// Whether everything that is wanted was listed once; what was learned then is served for ever.
+    /// Whether everything that is wanted was listed once.
+    pub fn is_synced(&self) -> bool {
+        *self.synced.borrow()
+    }
+
+    /// The same, to wait for; what was learned then is served for ever.
     pub fn synced(&self) -> watch::Receiver<bool> {
         self.synced.subscribe()
     }

@@ -40,7 +40,7 @@ impl Process {
         let corefile = corefile.to_str().expect("a path");
         let mut process =
             Self::run(Command::new("sh").args(["-c", &script, "sh", "-conf", corefile, "-dns.port", "0"]));
-        process.wait_for("Landfall-");
+        process.wait_until_it_answers();
         process
     }
 
@@ -60,9 +60,19 @@ impl Process {
         process
     }
 
-    /// Waits until its sockets are open.
-    pub fn wait_until_it_answers(&mut self) {
+    /// Waits until its sockets are open; names of a cluster may have to wait still.
+    pub fn wait_until_it_listens(&mut self) {
         self.wait_for("Landfall-");
+    }
+
+    /// Waits until it answers all names, which `/ready` says where there is that page.
+    pub fn wait_until_it_answers(&mut self) {
+        self.wait_until_it_listens();
+        let deadline = Instant::now() + PATIENCE;
+        while self.has_admin_pages() && self.page("/ready").0 == 503 {
+            assert!(Instant::now() < deadline, "it does not become ready; it said {:#?}", self.seen);
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Waits for a line with this text; returns it.
@@ -93,6 +103,10 @@ impl Process {
         let line = self.seen.iter().find_map(|line| line.strip_prefix(&start)).expect("a line of the zone");
         let (port, ip) = line.split_once(" on ").expect("PORT on IP");
         SocketAddr::new(ip.parse().expect("an address"), port.parse().expect("a port"))
+    }
+
+    fn has_admin_pages(&self) -> bool {
+        self.seen.iter().any(|line| line.contains("the admin pages are up"))
     }
 
     /// Where the first admin pages are.

@@ -11,6 +11,8 @@ mod reverse;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tokio::time::{Instant, timeout_at};
+
 use self::found::{Finder, Found};
 use super::Router;
 use crate::cluster::{ClusterName, Selector, Snapshot, Store};
@@ -33,10 +35,12 @@ pub struct Kubernetes {
     namespace_selector: Option<Selector>,
     store: Arc<Store>,
     local_addresses: Vec<IpAddr>,
+    starts_until: Instant,
 }
 
 impl Kubernetes {
-    /// The cluster of a store. `local_addresses` are this server's, for the NS records of the apex.
+    /// The cluster of a store. `local_addresses` are this server's, for the NS records of the apex. Until `startup_timeout`
+    /// from now is over, names wait for the first sync.
     ///
     /// A selector that cannot be read selects nothing; the configuration refuses it before.
     pub fn new(config: Config, store: Arc<Store>, local_addresses: Vec<IpAddr>) -> Self {
@@ -45,7 +49,8 @@ impl Kubernetes {
             Selector::parse(text).or(nothing)
         });
         let namespace_selector = namespace_selector.and_then(Result::ok);
-        Self { config, namespace_selector, store, local_addresses }
+        let starts_until = Instant::now() + config.startup_timeout;
+        Self { config, namespace_selector, store, local_addresses, starts_until }
     }
 
     /// Whether a name is in one of the zones.
@@ -58,6 +63,7 @@ impl Kubernetes {
         let zone = self.zone_of(&query.name)?;
         // The zone as the client wrote it: targets and SOA carry its letter case.
         let apex = query.name.trim_to(label_count(zone));
+        self.wait_for_sync().await;
         let snapshot = self.store.load().clone();
         let found = self.find(query, &apex, &snapshot);
         let is_negative = matches!(found, Found::Nothing | Found::NoData);
@@ -77,6 +83,14 @@ impl Kubernetes {
             Found::Alias(target) => self.follow(query, target, router, soa).await,
         };
         Some(answer.by(NAME))
+    }
+
+    /// Waits for the first sync, as long as the server starts: until then an answer may be a part of what it is to be.
+    async fn wait_for_sync(&self) {
+        if !self.store.is_synced() {
+            // Whether it came in time shows in what is there then.
+            let _ = timeout_at(self.starts_until, self.store.synced().wait_for(|synced| *synced)).await;
+        }
     }
 
     /// The zone with most labels that a name is in.

@@ -110,10 +110,17 @@ struct Server {
 }
 
 impl Server {
-    /// Starts it, and waits until it answers.
+    /// Starts it, and waits until it answers for the cluster.
     fn start(api: &KubeApi, corefile: &str) -> Self {
         let mut server = Self::launch(api, corefile);
         server.process.wait_until_it_answers();
+        server
+    }
+
+    /// Starts it, and waits until its sockets are open, whether it knows the cluster or not.
+    fn start_unready(api: &KubeApi, corefile: &str) -> Self {
+        let mut server = Self::launch(api, corefile);
+        server.process.wait_until_it_listens();
         server
     }
 

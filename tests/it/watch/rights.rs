@@ -17,7 +17,7 @@ fn a_right_that_is_missing_costs_what_depends_on_it_until_it_is_granted() {
 fn check_slices() {
     let api = shop();
     api.revoke(DNS, SLICES);
-    let mut server = Server::start(&api, &corefile("startup_timeout 1s"));
+    let mut server = Server::start_unready(&api, &corefile("startup_timeout 1s"));
     server.check("web.shop A", "10.96.0.80");
     server.check("_http._tcp.web.shop SRV", "0 100 80 web.shop.svc.cluster.local.");
     server.check("10.96.0.80 PTR", "web.shop.svc.cluster.local.");
@@ -43,7 +43,7 @@ fn check_pods() {
     let api = shop();
     api.create_all("{kind: Pod, metadata: {name: one, namespace: shop}, status: {phase: Running, podIP: 10.244.0.1}}");
     api.revoke(DNS, "pods");
-    let mut server = Server::start(&api, &corefile("startup_timeout 1s\npods verified"));
+    let mut server = Server::start_unready(&api, &corefile("startup_timeout 1s\npods verified"));
     server.check("peers.shop A", "10.244.0.1");
     server.check("absent.shop A", "NXDOMAIN");
     server.check("10-244-0-1.shop.pod.cluster.local. A", "SERVFAIL");

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Server, corefile, shop};
+use landfall::dns::Transport;
+
+use super::{Server, ask, corefile, shop};
 use crate::kube_api_server::{Fault, KubeApi};
 
 /// The questions that a cluster alone can answer, and their answers in [`shop`].
@@ -19,7 +21,7 @@ fn without(api: &KubeApi, silent: &[&'static str], lines: &str) -> Server {
     for plural in silent {
         api.inject("watch", plural, Fault::SilenceAfterHead, usize::MAX);
     }
-    Server::start(api, &corefile(&format!("startup_timeout 1s\n{lines}")))
+    Server::start_unready(api, &corefile(&format!("startup_timeout 1s\n{lines}")))
 }
 
 fn check_unsynced(lines: &str) {
@@ -93,29 +95,32 @@ fn a_resource_that_is_missing_makes_only_what_depends_on_it_fail() {
 }
 
 #[test]
-fn the_start_waits_for_the_api_but_not_for_ever() {
+fn names_wait_for_the_first_sync_but_not_for_ever_and_others_not_at_all() {
     let api = shop();
     api.stop();
-    let mut server = Server::launch(&api, &corefile("startup_timeout 1s"));
-    let up = Instant::now();
+    let started = Instant::now();
+    let mut server = Server::start_unready(&api, &corefile("startup_timeout 2s"));
+    server.check("www.example.org. A", "192.0.2.1");
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     assert_eq!(server.process.page("/ready"), (503, "kubernetes".to_owned()));
-    server.process.wait_for("[INFO] plugin/kubernetes: waiting for Kubernetes API before starting server");
-    server.process.wait_for("[WARNING] plugin/kubernetes: starting server with unsynced Kubernetes API");
-    let waited = up.elapsed();
-    assert!(waited > Duration::from_millis(800) && waited < Duration::from_secs(5), "{waited:?}");
-    server.process.wait_until_it_answers();
     server.check("web.shop A", "SERVFAIL");
+    let waited = started.elapsed();
+    assert!(waited > Duration::from_secs(2) && waited < Duration::from_secs(5), "{waited:?}");
+    server.process.wait_for("[INFO] plugin/kubernetes: waiting for Kubernetes API");
+    server.process.wait_for("[WARNING] plugin/kubernetes: serving with unsynced Kubernetes API");
 }
 
 #[test]
-fn the_start_goes_on_when_the_api_is_heard() {
+fn names_that_wait_are_answered_when_the_api_is_heard() {
     let api = shop();
     api.stop();
-    let mut server = Server::launch(&api, &corefile("startup_timeout 1h"));
-    server.process.wait_for("waiting for Kubernetes API before starting server");
+    let mut server = Server::start_unready(&api, &corefile("startup_timeout 1h"));
+    let dns = server.dns();
+    let asking = std::thread::spawn(move || ask(dns, "web.shop A", Transport::Udp));
+    server.process.wait_for("waiting for Kubernetes API");
     api.resume();
-    server.process.wait_until_it_answers();
-    server.check("web.shop A", "10.96.0.80");
-    server.is_ready();
+    assert_eq!(asking.join().expect("a reply"), "10.96.0.80");
+    server.check("peers.shop A", "10.244.0.1");
+    server.becomes_ready();
     assert_eq!(server.process.count("unsynced"), 0);
 }

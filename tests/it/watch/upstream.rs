@@ -117,7 +117,7 @@ fn before_the_api_is_heard_no_name_of_the_cluster_is_forwarded() {
     let (api, upstream) = (shop(), upstream());
     api.stop();
     let text = kubeadm(upstream).replace("ttl 30\n", "ttl 30\n        startup_timeout 1s\n");
-    let server = Server::start(&api, &text);
+    let server = Server::start_unready(&api, &text);
     server.check("widget.local. A", "3.3.3.3");
     server.check("192.0.2.123 PTR", "SERVFAIL");
     server.check("web.shop A", "SERVFAIL");

@@ -37,7 +37,7 @@ fn the_reply_leaves_from_the_address_that_was_asked() {
 
 #[test]
 fn the_same_on_a_socket_of_all_ipv4_addresses() {
-    let corefile = "cluster.local {\n bind 0.0.0.0\n kubernetes {\n manifests MANIFESTS\n }\n}\n";
+    let corefile = "cluster.local {\n bind 0.0.0.0\n ready 127.0.0.1:0\n kubernetes {\n manifests MANIFESTS\n }\n}\n";
     check(&Scene::of(corefile), &addresses().into_iter().filter(IpAddr::is_ipv4).collect::<Vec<_>>());
 }
 
