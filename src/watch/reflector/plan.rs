@@ -6,8 +6,11 @@ use super::end::End;
 
 /// The first and the longest wait after a failure.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// The first and the longest wait after a refusal that only an administrator can end.
-const BACK_OFF_DENIED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+/// The first and the longest wait after a refusal that only an administrator can end, unless the API server has just started:
+/// it denies everything until it has read its roles.
+const BACK_OFF_DENIED: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
+/// How many refusals in a row are put down to such a start.
+const DENIALS_OF_START: u32 = 4;
 /// The longest time that an API server may make us wait.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
 
@@ -201,7 +204,10 @@ impl Plan {
             End::Refused { code: code @ (403 | 404), .. } => {
                 let wait = back_off(BACK_OFF_DENIED, self.denials, chance);
                 self.denials += 1;
-                self.troubled(wait, if *code == 403 { Trouble::Forbidden } else { Trouble::Absent })
+                match self.denials > DENIALS_OF_START {
+                    true => self.troubled(wait, if *code == 403 { Trouble::Forbidden } else { Trouble::Absent }),
+                    false => Next { wait, trouble: None },
+                }
             }
             End::Refused { code, retry_after, .. } => {
                 self.refusals += 1;
@@ -367,23 +373,24 @@ mod tests {
     #[test]
     fn a_trouble_is_told_once_until_it_changes_or_ends() {
         let mut plan = watching();
-        assert_eq!(plan.ended(&refused(403), 0.5).trouble, Some(Trouble::Forbidden));
-        assert_eq!(plan.ended(&refused(403), 0.5).trouble, None);
-        assert_eq!(plan.ended(&refused(404), 0.5).trouble, Some(Trouble::Absent));
         assert_eq!(plan.ended(&refused(502), 0.5).trouble, Some(Trouble::Failing));
+        assert_eq!(plan.ended(&refused(502), 0.5).trouble, None);
+        (0..DENIALS_OF_START).for_each(|_| assert_eq!(plan.ended(&refused(403), 0.5).trouble, None));
+        assert_eq!(plan.ended(&refused(403), 0.5).trouble, Some(Trouble::Forbidden));
+        assert_eq!(plan.ended(&refused(404), 0.5).trouble, Some(Trouble::Absent));
         assert!(plan.advanced("6"));
         assert!(!plan.advanced("7"));
-        assert_eq!(plan.ended(&refused(403), 0.5).trouble, Some(Trouble::Forbidden));
+        assert_eq!(plan.ended(&refused(502), 0.5).trouble, Some(Trouble::Failing));
     }
 
     #[test]
-    fn a_denial_is_asked_about_rarely() {
-        let mut plan = Plan::default();
-        plan.can_stream(false);
-        for chance in [0.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0] {
-            let wait = plan.ended(&refused(403), chance).wait;
-            assert!((BACK_OFF_DENIED.0..=BACK_OFF_DENIED.1).contains(&wait), "{wait:?}");
-        }
+    fn a_denial_is_no_trouble_while_the_server_starts_and_is_asked_about_rarely_later() {
+        let mut plan = watching();
+        let waits: Vec<Duration> = (0..12).map(|_| plan.ended(&refused(403), 1.0).wait).collect();
+        assert!(waits.iter().take(4).sum::<Duration>() <= Duration::from_secs(3), "{waits:?}");
+        assert_eq!(waits.last(), Some(&BACK_OFF_DENIED.1));
+        plan.advanced("6");
+        assert!(plan.ended(&refused(403), 1.0).wait < Duration::from_secs(1));
     }
 
     #[test]
