@@ -4,6 +4,7 @@
 //! back in [`Assembly`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,10 +155,12 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
     let mut zones: BTreeMap<ListenAddress, Vec<Zone>> = BTreeMap::new();
     let mut queues = Vec::new();
     for server in &config.servers {
-        for (address, keys) in listen_addresses(server, &environment.interfaces, environment.default_port)? {
+        let places = listen_addresses(server, &environment.interfaces, environment.default_port)?;
+        let local = reachable_addresses(places.keys(), &environment.interfaces);
+        for (address, keys) in places {
             let label = server_label(address);
             let (refresh, queue) = refresh_queue();
-            let pipeline = Arc::new(pipeline(server, &label, environment, refresh)?);
+            let pipeline = Arc::new(pipeline(server, &label, &local, environment, refresh)?);
             queues.push((address, queue));
             // What is not forwarded cannot come back.
             if let (Some(_), Some(forward)) = (&pipeline.loop_detection, server.forward.first()) {
@@ -213,6 +216,7 @@ fn server_label(address: ListenAddress) -> String {
 fn pipeline(
     server: &ServerBlock,
     label: &str,
+    local: &BTreeSet<IpAddr>,
     environment: &Environment<'_>,
     refresh: crate::plugin::cache::RefreshSender,
 ) -> Result<Pipeline, AssembleError> {
@@ -233,7 +237,7 @@ fn pipeline(
         cache: server.cache.as_ref().map(|config| Cache::new(config, label, metrics, refresh)),
         template: template.collect(),
         hosts: server.hosts.clone().map(|config| Arc::new(Hosts::new(config, metrics.clone()))),
-        kubernetes: server.kubernetes.as_ref().map(|config| kubernetes(config, environment)),
+        kubernetes: server.kubernetes.as_ref().map(|config| kubernetes(config, local, environment)),
         loop_detection: first_zone.filter(|_| server.loop_detection).map(LoopDetection::new),
         forward,
         whoami: server.whoami.then_some(Whoami),
@@ -253,12 +257,24 @@ fn exchange(config: &directive::Forward, environment: &Environment<'_>) -> Resul
 }
 
 /// The plugin over the store of its cluster; one that nobody fills where the caller has none: it says SERVFAIL.
-fn kubernetes(config: &KubernetesConfig, environment: &Environment<'_>) -> Kubernetes {
+fn kubernetes(config: &KubernetesConfig, local: &BTreeSet<IpAddr>, environment: &Environment<'_>) -> Kubernetes {
     let store = environment.stores.get(&Cluster::of(config)).cloned();
     let store = store.unwrap_or_else(|| Arc::new(Store::new(vec![Resource::Namespaces, Resource::Services])));
-    let local =
-        environment.interfaces.iter().map(|interface| interface.address).filter(|address| !address.is_loopback());
-    Kubernetes::new(config.clone(), store, local.collect())
+    Kubernetes::new(config.clone(), store, local.iter().copied().collect())
+}
+
+/// The addresses under which other machines may reach a block.
+fn reachable_addresses<'a>(
+    places: impl Iterator<Item = &'a ListenAddress>,
+    interfaces: &[Interface],
+) -> BTreeSet<IpAddr> {
+    let addresses = places.flat_map(|place| match place {
+        ListenAddress::One(address) if !address.ip().is_unspecified() => vec![address.ip()],
+        ListenAddress::One(_) | ListenAddress::All { .. } => {
+            interfaces.iter().map(|interface| interface.address).collect()
+        }
+    });
+    addresses.filter(|address| !address.is_loopback()).collect()
 }
 
 #[cfg(test)]

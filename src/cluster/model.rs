@@ -117,9 +117,14 @@ impl EndpointSlice {
         self.endpoints.iter().filter(|endpoint| endpoint.is_ready)
     }
 
+    /// Its endpoints that are ready, once for each of their addresses.
+    pub fn ready_with_addresses(&self) -> impl Iterator<Item = (&Endpoint, IpAddr)> {
+        self.ready().flat_map(|endpoint| endpoint.addresses.iter().map(move |address| (endpoint, *address)))
+    }
+
     /// The addresses of its endpoints that are ready.
     pub fn ready_addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
-        self.ready().flat_map(|endpoint| endpoint.addresses.iter().copied())
+        self.ready_with_addresses().map(|(_, address)| address)
     }
 }
 

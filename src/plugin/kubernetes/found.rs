@@ -166,9 +166,7 @@ impl<'a> Finder<'a> {
         let mut candidates = Vec::new();
         for slice in self.slices(view) {
             let ports = ports_or_none(&slice.ports, &is_port);
-            for (endpoint, address) in
-                slice.ready().flat_map(|endpoint| endpoint.addresses.iter().map(move |address| (endpoint, *address)))
-            {
+            for (endpoint, address) in slice.ready_with_addresses() {
                 if !is_wanted(endpoint, Some(address)) {
                     continue;
                 }

@@ -8,6 +8,7 @@ mod certainty;
 mod found;
 mod reverse;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use self::found::{Finder, Found};
 use super::Router;
-use crate::cluster::{ClusterName, Selector, Snapshot, Store};
+use crate::cluster::{ClusterName, Selector, ServiceKind, Snapshot, Store};
 use crate::config::directive::{Kubernetes as Config, PodMode};
 use crate::dns::{Answer, Name, Query, RData, Record, RecordType, ResponseCode, label_count, parse_name, rdata};
 
@@ -39,7 +40,7 @@ pub struct Kubernetes {
 }
 
 impl Kubernetes {
-    /// The cluster of a store. `local_addresses` are this server's, for the NS records of the apex. Until `startup_timeout`
+    /// The cluster of a store. `local_addresses` are this server's, for NS and `ns.dns`. Until `startup_timeout`
     /// from now is over, names wait for the first sync.
     ///
     /// A selector that cannot be read selects nothing; the configuration refuses it before.
@@ -118,7 +119,7 @@ impl Kubernetes {
         match name {
             ClusterName::Apex => self.find_apex(query, apex, snapshot),
             ClusterName::Version => self.find_version(query),
-            ClusterName::NameServer => self.find_name_server(query, snapshot),
+            ClusterName::NameServer => self.find_name_server(query, apex, snapshot),
             ClusterName::EmptyNonTerminal => Found::NoData,
             ClusterName::Namespace(namespace) => no_data_if(self.is_exposed(&namespace, snapshot)),
             ClusterName::NamespaceOfPods(namespace) => {
@@ -159,26 +160,41 @@ impl Kubernetes {
         Found::records(vec![Record::from_rdata(query.name.clone(), VERSION_TTL, version)])
     }
 
-    /// The Services that this server is an endpoint of: their names and addresses stand for it.
-    fn own_services(&self, snapshot: &Snapshot) -> Vec<(String, Vec<IpAddr>)> {
-        let mut services = Vec::new();
-        for slice in self.local_addresses.iter().flat_map(|address| snapshot.slices_at(*address)) {
+    /// The names of this server below a zone, with their addresses: of the Services that it is an endpoint of, or of their
+    /// endpoints where they are headless; `ns.dns` with its own addresses if there are none.
+    fn own_names(&self, query: &Query, apex: &Name, snapshot: &Snapshot) -> Vec<(String, Vec<IpAddr>)> {
+        let mut names: Vec<(String, Vec<IpAddr>)> = Vec::new();
+        let mut add = |name: String, address: IpAddr| match names.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, addresses)) if addresses.contains(&address) => {}
+            Some((_, addresses)) => addresses.push(address),
+            None => names.push((name, vec![address])),
+        };
+        let slices = self.local_addresses.iter().flat_map(|address| snapshot.slices_at(*address));
+        for slice in slices.filter(|_| !self.config.no_endpoints) {
             let view =
                 slice.service.as_ref().and_then(|service| snapshot.namespace(&slice.namespace)?.service(service));
             let Some(service) = view.and_then(|view| view.service.as_deref()) else { continue };
-            let addresses: Vec<IpAddr> = service.cluster_ips().collect();
             let name = format!("{}.{}.svc", service.name, service.namespace);
-            if !addresses.is_empty() && !services.contains(&(name.clone(), addresses.clone())) {
-                services.push((name, addresses));
+            service.cluster_ips().for_each(|address| add(name.clone(), address));
+            if service.kind != ServiceKind::Headless {
+                continue;
+            }
+            for (endpoint, address) in slice.ready_with_addresses() {
+                let label = endpoint.label(address, self.config.endpoint_pod_names);
+                add(format!("{label}.{name}"), address);
             }
         }
-        services
+        // As long as not all Services were heard of, one of them may have a better name.
+        if names.is_empty() && !self.local_addresses.is_empty() && self.is_certain(query, apex, snapshot) {
+            names.push(("ns.dns".to_owned(), self.local_addresses.clone()));
+        }
+        names
     }
 
     fn find_name_servers(&self, query: &Query, apex: &Name, snapshot: &Snapshot) -> Found {
         let base = if is_reverse(apex) { self.primary_zone().unwrap_or(apex) } else { apex };
         let (mut answers, mut additional) = (Vec::new(), Vec::new());
-        for (name, addresses) in self.own_services(snapshot) {
+        for (name, addresses) in self.own_names(query, apex, snapshot) {
             let Some(name) = found::below(&name, base) else { continue };
             answers.push(Record::from_rdata(query.name.clone(), self.config.ttl, RData::NS(rdata::NS(name.clone()))));
             additional
@@ -191,10 +207,11 @@ impl Kubernetes {
     }
 
     /// `ns.dns`: the addresses under which clients reach this server.
-    fn find_name_server(&self, query: &Query, snapshot: &Snapshot) -> Found {
-        let services = self.own_services(snapshot);
-        let addresses = services.into_iter().flat_map(|(_, addresses)| addresses);
+    fn find_name_server(&self, query: &Query, apex: &Name, snapshot: &Snapshot) -> Found {
+        let names = self.own_names(query, apex, snapshot);
+        let addresses: BTreeSet<IpAddr> = names.into_iter().flat_map(|(_, addresses)| addresses).collect();
         let records: Vec<Record> = addresses
+            .into_iter()
             .map(|address| found::address_record(&query.name, self.config.ttl, address))
             .filter(|record| record.record_type() == query.record_type)
             .collect();
