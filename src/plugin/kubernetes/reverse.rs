@@ -14,21 +14,18 @@ impl Kubernetes {
         if query.name == *apex {
             return self.find_apex(query, apex, snapshot);
         }
-        // As CoreDNS: SOA is asked to find the zone of a name, and is never denied.
-        if query.record_type == RecordType::SOA {
-            return Found::NoData;
-        }
-        let (RecordType::PTR, Some(zone)) = (query.record_type, self.primary_zone()) else { return Found::Nothing };
-        let Some(address) = address_of_reverse_name(&query.name) else { return Found::Nothing };
-        let names = self.names_of(address, snapshot);
-        let records: Vec<Record> = names
-            .iter()
-            .filter_map(|labels| below(labels, zone))
-            .map(|target| Record::from_rdata(query.name.clone(), self.config.ttl, RData::PTR(rdata::PTR(target))))
-            .collect();
-        match records.is_empty() {
-            true => Found::Nothing,
-            false => Found::records(records),
+        let (Some(zone), Some(address)) = (self.primary_zone(), address_of_reverse_name(&query.name)) else {
+            return Found::Nothing;
+        };
+        let targets = self.names_of(address, snapshot).into_iter().filter_map(|labels| below(&labels, zone));
+        let pointer = |target| Record::from_rdata(query.name.clone(), self.config.ttl, RData::PTR(rdata::PTR(target)));
+        let pointers: Vec<Record> = targets.map(pointer).collect();
+        match query.record_type {
+            _ if pointers.is_empty() => Found::Nothing,
+            RecordType::PTR => Found::records(pointers),
+            // SOA is asked to find the zone of a name; other types are denied, as in CoreDNS.
+            RecordType::SOA => Found::NoData,
+            _ => Found::Nothing,
         }
     }
 
