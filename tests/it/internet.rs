@@ -3,7 +3,7 @@
 //! It behaves as the resolver that the golden answers were recorded with: RA set, AA clear, aliases followed over all its
 //! zones, the SOA of the closest zone in negative answers, the client's UDP size obeyed, other classes REFUSED.
 
-use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,9 +15,18 @@ use landfall::upstream::{Attempt, Channel, Exchange, Exchanging, UpstreamError};
 /// Zones, and names that fail.
 #[derive(Debug, Default)]
 pub struct Internet {
-    zones: BTreeMap<Name, Vec<Record>>,
+    zones: Vec<Zone>,
     special: Vec<(Name, Option<RecordType>, Fault)>,
     asked: AtomicUsize,
+}
+
+/// Records below an origin.
+#[derive(Debug)]
+struct Zone {
+    origin: Name,
+    records: Vec<Record>,
+    /// The only server that knows it; None: all do.
+    server: Option<IpAddr>,
 }
 
 /// What happens instead of an answer.
@@ -25,6 +34,8 @@ pub struct Internet {
 enum Fault {
     Code(ResponseCode),
     NoReply,
+    /// Over TCP there is no reply.
+    NoTcp,
     NoSoa,
 }
 
@@ -47,11 +58,21 @@ impl Internet {
 
     /// Adds the records of a zone in master file form; its first record is the SOA.
     pub fn add_zone(&mut self, text: &str) {
+        self.add_zone_of(None, text);
+    }
+
+    /// The same; only `server` knows it, if there is one.
+    pub fn add_zone_of(&mut self, server: Option<IpAddr>, text: &str) {
         let text = text.to_owned() + "\n";
         let (origin, sets) =
             Parser::new(text.as_str(), None, Some(Name::root())).parse().expect("a zone in master file form");
-        let records = self.zones.entry(origin).or_default();
-        records.extend(sets.into_values().flat_map(|set| set.records_without_rrsigs().cloned().collect::<Vec<_>>()));
+        let sets = sets.into_values();
+        let records = sets.flat_map(|set| set.records_without_rrsigs().cloned().collect::<Vec<_>>());
+        let is_it = |zone: &&mut Zone| zone.origin == origin && zone.server == server;
+        match self.zones.iter_mut().find(is_it) {
+            Some(zone) => zone.records.extend(records),
+            None => self.zones.push(Zone { origin, records: records.collect(), server }),
+        }
     }
 
     /// Adds a fault: `NAME TYPE|* FAULT`, separated by tabs or blanks; `*.x` stands for every name below x.
@@ -65,6 +86,7 @@ impl Internet {
             "NOTIMP" => Fault::Code(ResponseCode::NotImp),
             "NXDOMAIN" => Fault::Code(ResponseCode::NXDomain),
             "no reply" => Fault::NoReply,
+            "no TCP" => Fault::NoTcp,
             "no SOA" => Fault::NoSoa,
             other => panic!("unknown fault {other:?}"),
         };
@@ -87,8 +109,13 @@ impl Internet {
             .map(|(_, _, fault)| *fault)
     }
 
-    /// None: no reply.
+    /// What a server says that knows only what all know. None: no reply.
     pub fn answer(&self, request: &Message) -> Option<Message> {
+        self.answer_of(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Channel::Udp, request)
+    }
+
+    /// What a server says over a channel. None: no reply.
+    fn answer_of(&self, server: IpAddr, channel: Channel, request: &Message) -> Option<Message> {
         let question = request.queries.first().expect("a question").clone();
         let mut reply = Message::new(request.metadata.id, MessageType::Response, OpCode::Query);
         reply.metadata.recursion_desired = request.metadata.recursion_desired;
@@ -104,16 +131,17 @@ impl Internet {
             reply.metadata.response_code = ResponseCode::Refused;
             return Some(reply);
         }
-        self.resolve(&question, &mut reply).then_some(reply)
+        self.resolve(server, channel, &question, &mut reply).then_some(reply)
     }
 
     /// Fills the sections; false: no reply.
-    fn resolve(&self, question: &Query, reply: &mut Message) -> bool {
+    fn resolve(&self, server: IpAddr, channel: Channel, question: &Query, reply: &mut Message) -> bool {
         let (mut name, wanted) = (question.name.clone(), question.query_type);
         for _ in 0..ALIASES_MAX {
             let fault = self.fault(&name, wanted);
             match fault {
                 Some(Fault::NoReply) => return false,
+                Some(Fault::NoTcp) if channel != Channel::Udp => return false,
                 Some(Fault::Code(code)) if code != ResponseCode::NXDomain => {
                     reply.metadata.response_code = code;
                     reply.answers.clear();
@@ -122,7 +150,7 @@ impl Internet {
                 _ => {}
             }
             let is_missing = fault == Some(Fault::Code(ResponseCode::NXDomain));
-            let (exists, records) = if is_missing { (false, Vec::new()) } else { self.records_at(&name) };
+            let (exists, records) = if is_missing { (false, Vec::new()) } else { self.records_at(&name, server) };
             let target = records.iter().find_map(|record| match &record.data {
                 RData::CNAME(target) if wanted != RecordType::CNAME => Some((record.clone(), target.0.clone())),
                 _ => None,
@@ -141,7 +169,7 @@ impl Internet {
                     reply.metadata.response_code = ResponseCode::NXDomain;
                 }
                 if fault != Some(Fault::NoSoa) {
-                    reply.authorities.extend(self.closest_soa(&name));
+                    reply.authorities.extend(self.closest_soa(&name, server));
                 }
             }
             reply.answers.extend(of_type);
@@ -153,8 +181,8 @@ impl Internet {
     }
 
     /// Whether a name exists (also as an empty non-terminal), and its records, a wildcard's under the name asked for.
-    fn records_at(&self, name: &Name) -> (bool, Vec<Record>) {
-        let Some(records) = self.closest_zone(name).map(|(_, records)| records) else { return (false, Vec::new()) };
+    fn records_at(&self, name: &Name, server: IpAddr) -> (bool, Vec<Record>) {
+        let Some(Zone { records, .. }) = self.closest_zone(name, server) else { return (false, Vec::new()) };
         let own: Vec<_> = records.iter().filter(|record| record.name == *name).cloned().collect();
         if records.iter().any(|record| name.zone_of(&record.name)) {
             return (true, renamed(own, name));
@@ -164,12 +192,13 @@ impl Internet {
         (!from_wildcard.is_empty(), renamed(from_wildcard, name))
     }
 
-    fn closest_zone(&self, name: &Name) -> Option<(&Name, &Vec<Record>)> {
-        self.zones.iter().filter(|(origin, _)| origin.zone_of(name)).max_by_key(|(origin, _)| origin.num_labels())
+    fn closest_zone(&self, name: &Name, server: IpAddr) -> Option<&Zone> {
+        let known = self.zones.iter().filter(|zone| zone.server.is_none_or(|only| only == server));
+        known.filter(|zone| zone.origin.zone_of(name)).max_by_key(|zone| zone.origin.num_labels())
     }
 
-    fn closest_soa(&self, name: &Name) -> Option<Record> {
-        let (_, records) = self.closest_zone(name)?;
+    fn closest_soa(&self, name: &Name, server: IpAddr) -> Option<Record> {
+        let Zone { records, .. } = self.closest_zone(name, server)?;
         records.iter().find(|record| record.record_type() == RecordType::SOA).cloned()
     }
 }
@@ -183,7 +212,7 @@ impl Exchange for Internet {
         self.asked.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             let request = Message::from_vec(&attempt.message).expect("a well-formed question");
-            let Some(reply) = self.answer(&request) else {
+            let Some(reply) = self.answer_of(attempt.server.ip(), attempt.channel, &request) else {
                 return Err(UpstreamError::Timeout { server: attempt.server, timeout: attempt.timeout });
             };
             let octets = reply.to_vec().expect("a reply that can be encoded");

@@ -1,10 +1,11 @@
 //! The whole server without sockets: a Corefile, a cluster, the outside world.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hickory_proto::op::Message;
-use landfall::app::assemble::{Cluster, Environment, assemble, clusters};
+use landfall::app::assemble::{Cluster, Environment, Interface, assemble, clusters};
 use landfall::cluster::{Selector, Snapshot, Store};
 use landfall::config::corefile::Source;
 use landfall::listen::{ListenAddress, respond};
@@ -34,6 +35,11 @@ impl InMemoryServer {
     /// Assembles the server of a Corefile. Its clusters wait for [`InMemoryServer::set_cluster`], and nothing is in sync
     /// before.
     pub fn new(corefile: &str, internet: Internet) -> Self {
+        Self::with_addresses(corefile, internet, &[])
+    }
+
+    /// The same on a machine with these addresses.
+    pub fn with_addresses(corefile: &str, internet: Internet, addresses: &[IpAddr]) -> Self {
         let source = Source::Text { name: "Corefile".to_owned(), text: corefile.to_owned() };
         let config = source.load(PORT).unwrap_or_else(|errors| panic!("{errors:?}")).config;
         let wanted = clusters(&config);
@@ -41,10 +47,11 @@ impl InMemoryServer {
             .into_iter()
             .map(|(cluster, wanted)| (cluster, Arc::new(Store::new(wanted.into_iter().collect()))))
             .collect();
+        let interface = |address: &IpAddr| Interface { name: "eth0".to_owned(), index: 2, address: *address };
         let (internet, metrics) = (Arc::new(internet), Arc::new(Metrics::new()));
         let environment = Environment {
             metrics: metrics.clone(),
-            interfaces: Vec::new(),
+            interfaces: addresses.iter().map(interface).collect(),
             host_name: "host.test".to_owned(),
             stores: &stores,
             exchange: Some(internet.clone()),
