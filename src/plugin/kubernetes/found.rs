@@ -67,12 +67,7 @@ impl<'a> Finder<'a> {
             },
             ServiceKind::ClusterIp(_) if is_ignored(self.config, view, self.snapshot) => Found::Nothing,
             ServiceKind::ClusterIp(_) => self.answer(&cluster_ip_candidates(service, |_| true), service),
-            ServiceKind::Headless => match self.names_of(view) {
-                names if names.is_empty() => {
-                    self.answer(&self.endpoint_candidates(view, |_, _| true, |_| true), service)
-                }
-                names => self.domain_names(view, names, |_, _| true, service),
-            },
+            ServiceKind::Headless => self.endpoints(view, service, |_| true),
         }
     }
 
@@ -124,7 +119,7 @@ impl<'a> Finder<'a> {
             ServiceKind::ExternalName(_) => Found::Nothing,
             ServiceKind::ClusterIp(_) if is_ignored(self.config, view, self.snapshot) => Found::Nothing,
             ServiceKind::ClusterIp(_) => self.answer(&cluster_ip_candidates(service, is_it), service),
-            ServiceKind::Headless => self.answer(&self.endpoint_candidates(view, |_, _| true, is_it), service),
+            ServiceKind::Headless => self.endpoints(view, service, is_it),
         }
     }
 
@@ -181,9 +176,14 @@ impl<'a> Finder<'a> {
         candidates
     }
 
-    /// The domain names that stand for endpoints (addressType FQDN).
-    fn names_of(&self, view: &'a ServiceView) -> Vec<String> {
-        self.slices(view).flat_map(EndpointSlice::ready).flat_map(|endpoint| endpoint.names.iter().cloned()).collect()
+    /// All endpoints of a headless Service with these ports.
+    fn endpoints(&self, view: &'a ServiceView, service: &Service, is_port: impl Fn(&Port) -> bool) -> Found {
+        let slices = self.slices(view).filter(|slice| !ports_or_none(&slice.ports, &is_port).is_empty());
+        let names: Vec<String> = slices.flat_map(EndpointSlice::ready).flat_map(|of| of.names.clone()).collect();
+        match names.is_empty() {
+            true => self.answer(&self.endpoint_candidates(view, |_, _| true, is_port), service),
+            false => self.domain_names(view, names, |_, _| true, service),
+        }
     }
 
     /// One domain name and nothing else is an alias; there cannot be two at one name, nor one beside addresses (RFC 2181
