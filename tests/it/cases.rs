@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `corefile` | the configuration, read once, before the first query |
 //! | `addresses` | this machine's, one a line |
-//! | `manifests [FILE...]` | the cluster from here on: files beside the case, and YAML; nothing is in sync before the first |
+//! | `manifests [-RESOURCE...] [FILE...]` | the cluster from here on: files beside the case, and YAML; of these resources nothing is heard |
 //! | `upstream [ADDRESS]` | a zone in master file form that the other servers know, or only this one |
 //! | `faults` | `NAME TYPE FAULT` lines: what the other servers do instead of answering |
 //! | `query` | a comment that states the rule, `dig NAME TYPE [+option...]`, and the whole answer as dig prints it |
@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use hickory_proto::op::{Message, OpCode};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{DNSClass, Record, RecordType};
+use landfall::cluster::Resource;
 use landfall::dns::Transport;
 
 use crate::dialogue::{self, ClientEdns, Question};
@@ -221,11 +222,18 @@ fn server(sections: &[Section<'_>]) -> InMemoryServer {
     InMemoryServer::with_addresses(corefile, internet, &addresses)
 }
 
-/// The files of a section, and what it says itself.
-fn manifests(section: &Section<'_>) -> String {
-    let read =
-        |file: &str| std::fs::read_to_string(folder().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
-    section.argument.split_whitespace().map(read).chain([section.text.clone()]).collect::<Vec<_>>().join("\n---\n")
+/// Makes the cluster what the files of a section and the section itself say; `-endpointslices` and the like are unheard.
+fn set_cluster(server: &InMemoryServer, section: &Section<'_>) {
+    let resources = [Resource::Namespaces, Resource::Services, Resource::EndpointSlices, Resource::Pods];
+    let (mut unheard, mut texts) = (Vec::new(), Vec::new());
+    for word in section.argument.split_whitespace() {
+        match word.strip_prefix('-') {
+            Some(plural) => unheard.extend(resources.into_iter().filter(|resource| resource.plural() == plural)),
+            None => texts.push(std::fs::read_to_string(folder().join(word)).expect("a file beside the case")),
+        }
+    }
+    texts.push(section.text.clone());
+    server.set_cluster_but(&texts.join("\n---\n"), &unheard);
 }
 
 /// Asks the queries of a file; returns how many there were, and what is wrong with the answers.
@@ -236,7 +244,7 @@ async fn run(path: &Path) -> (usize, Vec<String>) {
     let (mut asked, mut wrong) = (0, Vec::new());
     for section in &sections {
         match section.word {
-            "manifests" => server.set_cluster(&manifests(section)),
+            "manifests" => set_cluster(&server, section),
             "query" => {
                 let case = parse_case(&section.text);
                 let before = server.upstream_queries();
@@ -293,9 +301,9 @@ const IDS: &str = "\
     T1 T2 T3 T4 T5 T6 T7 T8 T9 T10 T15 T16 T17 T18 T19 T20 2.5";
 
 /// Ids without a case, and why. Those of Kubernetes' tests that need kubelet alone (/etc/hosts, dnsConfig) have no id; that a
-/// restored ConfigMap counts (CM1, CM2) is a reload, see lifecycle.rs.
+/// restored ConfigMap counts (CM1, CM2) is a reload, see watch/upstream.rs.
 const WITHOUT_CASE: [(&str, &str); 15] = [
-    ("T11", "a kubeconfig needs an API server"),
+    ("T11", "a kubeconfig needs an API server: see watch"),
     ("T12", "`file` is not built"),
     ("T13", "`file` is not built"),
     ("T14", "`file` is not built"),
@@ -304,9 +312,9 @@ const WITHOUT_CASE: [(&str, &str); 15] = [
     ("T23", "`transfer` is not built"),
     ("T24", "`transfer` is not built"),
     ("T25", "several `kubernetes` in one block need a plugin that CoreDNS does not ship"),
-    ("T26", "a metric is no answer: see watch::owner"),
+    ("T26", "a metric is no answer: see watch/metrics.rs"),
     ("T27", "a reload needs a process: see lifecycle.rs"),
-    ("T28", "an API server that goes away needs one"),
+    ("T28", "an API server that goes away needs one: see watch/lost.rs"),
     ("T29", "options of EDNS in the log need a plugin that CoreDNS does not ship"),
     ("T30", "ConfigMaps of kube-dns are not translated"),
     ("M1", "`multicluster` is not built, nor is M2 to M11"),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hickory_proto::op::Message;
 use landfall::app::assemble::{Cluster, Environment, Interface, assemble, clusters};
-use landfall::cluster::{Selector, Snapshot, Store};
+use landfall::cluster::{Change, Resource, Selector, Snapshot, Store};
 use landfall::config::corefile::Source;
 use landfall::listen::{ListenAddress, respond};
 use landfall::metrics::Metrics;
@@ -66,8 +66,15 @@ impl InMemoryServer {
 
     /// Makes every cluster what these manifests say.
     pub fn set_cluster(&self, manifests: &str) {
+        self.set_cluster_but(manifests, &[]);
+    }
+
+    /// The same, but of some resources nothing was heard.
+    pub fn set_cluster_but(&self, manifests: &str, unheard: &[Resource]) {
         for (cluster, store) in &self.stores {
-            publish(store, Manifests::parse("manifests", manifests, selector(cluster).as_ref()));
+            let mut manifests = Manifests::parse("manifests", manifests, selector(cluster).as_ref());
+            manifests.changes.retain(|change| !unheard.contains(&resource(change)));
+            publish(store, manifests);
         }
     }
 
@@ -89,6 +96,16 @@ fn port(address: &ListenAddress) -> u16 {
     match address {
         ListenAddress::All { port } => *port,
         ListenAddress::One(address) => address.port(),
+    }
+}
+
+fn resource(change: &Change) -> Resource {
+    match change {
+        Change::Namespace(_) => Resource::Namespaces,
+        Change::Service(_) => Resource::Services,
+        Change::EndpointSlice(_) => Resource::EndpointSlices,
+        Change::Pod(_) => Resource::Pods,
+        Change::Removed(resource, _) | Change::ListStarted(resource) | Change::ListEnded(resource) => *resource,
     }
 }
 
