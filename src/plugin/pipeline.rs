@@ -1,7 +1,9 @@
 //! The plugins of a server block, in the order in which they act.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Router;
 use super::cache::Cache;
@@ -84,11 +86,11 @@ impl Pipeline {
         let Some(cache) = &self.cache else {
             return self.answer_afresh(query, router).await;
         };
-        if let Some(answer) = cache.get(query, Instant::now()) {
+        if let Some(answer) = cache.get(query, Instant::now().into_std()) {
             return answer;
         }
         let answer = self.answer_afresh(query, router).await;
-        cache.put(query, answer, Instant::now())
+        cache.put(query, answer, Instant::now().into_std())
     }
 
     /// Asks what is behind the cache, which keeps the answer.
@@ -100,7 +102,7 @@ impl Pipeline {
             let whole = Query { transport: Transport::Tcp, ..query.clone() };
             answer = self.answer_afresh(&whole, router).await;
         }
-        cache.renew(query, answer, Instant::now());
+        cache.renew(query, answer, Instant::now().into_std());
     }
 
     async fn answer_afresh(&self, query: &Query, router: &Router) -> Answer {

@@ -9,6 +9,7 @@
 //! | `manifests [-RESOURCE...] [FILE...]` | the cluster from here on: files beside the case, and YAML; of these resources nothing is heard |
 //! | `upstream [ADDRESS]` | a zone in master file form that the other servers know, or only this one |
 //! | `faults` | `NAME TYPE FAULT` lines: what the other servers do instead of answering |
+//! | `wait SECONDS` | so much time goes by; nobody waits for it |
 //! | `query` | a comment that states the rule, `dig NAME TYPE [+option...]`, and the whole answer as dig prints it |
 //!
 //! A rule begins with the ids of the reference that it shows, as in `# S9, S10: …`; [`IDS`] has all of them.
@@ -20,6 +21,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hickory_proto::op::{Message, OpCode};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
@@ -245,6 +247,10 @@ async fn run(path: &Path) -> (usize, Vec<String>) {
     for section in &sections {
         match section.word {
             "manifests" => set_cluster(&server, section),
+            "wait" => {
+                let seconds = section.argument.parse().expect("a number of seconds");
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+            }
             "query" => {
                 let case = parse_case(&section.text);
                 let before = server.upstream_queries();

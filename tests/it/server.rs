@@ -13,6 +13,7 @@ use landfall::metrics::Metrics;
 use landfall::plugin::Router;
 use landfall::task::Tasks;
 use landfall::watch::manifests::Manifests;
+use tokio_util::sync::CancellationToken;
 
 use crate::dialogue::Question;
 use crate::internet::Internet;
@@ -59,6 +60,9 @@ impl InMemoryServer {
             tasks: Tasks::new(),
         };
         let assembly = assemble(&config, &environment).unwrap_or_else(|error| panic!("{error}"));
+        for (router, queue) in assembly.refreshes {
+            tokio::spawn(queue.run(router, CancellationToken::new()));
+        }
         let mut routers = assembly.routers.into_iter().filter(|(address, _)| port(address) == PORT);
         let (_, router) = routers.next().expect("a block on port 53");
         Self { router, stores, internet, metrics }
