@@ -15,7 +15,9 @@ pub use footprint::footprint_bytes;
 pub use hickory_proto::op::{OpCode, ResponseCode};
 pub use hickory_proto::rr::{DNSClass as Class, Name, RData, Record, RecordType, rdata};
 pub use mnemonic::mnemonic;
-pub use name::{InvalidName, address_of_reverse_name, label_count, parse_name, reverse_name, reverse_zones};
+pub use name::{
+    InvalidName, address_of_reverse_name, is_reverse, label_count, parse_name, reverse_name, reverse_zones,
+};
 pub use query::{Edns, Query, Transport};
 pub use wire::{
     Malformed, Request, Signature, UpstreamMessage, encode, encode_question, encode_question_without_edns,

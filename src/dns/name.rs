@@ -73,6 +73,13 @@ pub fn reverse_name(address: IpAddr) -> Name {
     Name::from_ascii(text).unwrap_or_default()
 }
 
+/// Whether a name is at or below in-addr.arpa or ip6.arpa.
+pub fn is_reverse(name: &Name) -> bool {
+    let mut labels = name.iter().rev();
+    let Some((second, first)) = labels.next().zip(labels.next()) else { return false };
+    is_suffix(&[first, second], "in-addr") || is_suffix(&[first, second], "ip6")
+}
+
 /// The address that a complete reverse name stands for; None for any other name, also for parts of a reverse name.
 pub fn address_of_reverse_name(name: &Name) -> Option<IpAddr> {
     let labels: Vec<&[u8]> = name.iter().collect();
@@ -149,6 +156,18 @@ mod tests {
         for text in ["96.10.in-addr.arpa.", "01.0.0.10.in-addr.arpa.", "1.2.3.4.5.in-addr.arpa.", "ip6.arpa.", "."] {
             assert_eq!(address_of_reverse_name(&parse_name(text).unwrap()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn reverse_names_end_like_their_families() {
+        let check = |text: &str, expected| assert_eq!(is_reverse(&parse_name(text).unwrap()), expected, "{text}");
+        check("IN-ADDR.arpa.", true);
+        check("10.in-addr.arpa.", true);
+        check("d.f.ip6.arpa.", true);
+        check("arpa.", false);
+        check("e164.arpa.", false);
+        check("in-addr.arpa.example.", false);
+        check(".", false);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! What must have been listed before a name can be said not to exist.
 
-use super::{Kubernetes, is_reverse};
+use super::Kubernetes;
 use crate::cluster::{ClusterName, Resource, ServiceKind, Snapshot};
 use crate::config::directive::PodMode;
-use crate::dns::{Name, Query};
+use crate::dns::{Name, Query, is_reverse};
 
 const NAMESPACES: &[Resource] = &[Resource::Namespaces];
 const PODS: &[Resource] = &[Resource::Namespaces, Resource::Pods];

@@ -18,7 +18,7 @@ use self::found::{Finder, Found};
 use super::Router;
 use crate::cluster::{ClusterName, Selector, ServiceKind, Snapshot, Store};
 use crate::config::directive::{Kubernetes as Config, PodMode};
-use crate::dns::{Answer, Name, Query, RData, Record, RecordType, ResponseCode, label_count, parse_name, rdata};
+use crate::dns::{Answer, Name, Query, RData, Record, RecordType, ResponseCode, is_reverse, label_count, rdata};
 
 /// The name of the plugin in metrics.
 pub const NAME: &str = "kubernetes";
@@ -270,12 +270,4 @@ fn no_data_if(exists: bool) -> Found {
 
 fn is_alias(record: &Record) -> bool {
     record.record_type() == RecordType::CNAME
-}
-
-/// Whether a zone is below in-addr.arpa or ip6.arpa.
-fn is_reverse(zone: &Name) -> bool {
-    ["in-addr.arpa.", "ip6.arpa."]
-        .into_iter()
-        .filter_map(|suffix| parse_name(suffix).ok())
-        .any(|suffix| suffix.zone_of(zone))
 }
