@@ -1,7 +1,7 @@
 //! Answers: from values to octets.
 
 use super::writer::Writer;
-use super::{EXTENDED_ERROR, HEADER, OPT, UDP_SIZE_MAX, UDP_SIZE_PLAIN, flag};
+use super::{EXTENDED_ERROR, OPT, UDP_SIZE_MAX, UDP_SIZE_PLAIN, flag};
 use crate::dns::{Answer, Edns, Query, Record, Transport};
 
 /// Octets of EXTRA-TEXT at most.
@@ -12,7 +12,7 @@ const EXTRA_TEXT_MAX: usize = 64;
 pub fn encode(query: &Query, answer: &Answer) -> Vec<u8> {
     let opt = query.edns.as_ref().map(|edns| Opt::new(edns, answer));
     let limit = size_limit(query) - opt.as_ref().map_or(0, Opt::length);
-    let mut writer = Writer::new();
+    let mut writer = Writer::new(&query.name);
     let written = write_sections(query, answer, limit, &mut writer);
     let mut octets = writer.octets;
     if let Some(opt) = &opt {
@@ -39,8 +39,7 @@ struct Written {
 }
 
 /// Writes question and records. A question always fits: its name was parsed, so it has at most 255 octets.
-fn write_sections(query: &Query, answer: &Answer, limit: usize, writer: &mut Writer) -> Written {
-    writer.name(&query.name);
+fn write_sections(query: &Query, answer: &Answer, limit: usize, writer: &mut Writer<'_>) -> Written {
     writer.u16(query.record_type.into());
     writer.u16(query.class.into());
     let mut written = Written { counts: [0; 3], is_complete: true };
@@ -57,11 +56,11 @@ fn write_sections(query: &Query, answer: &Answer, limit: usize, writer: &mut Wri
 }
 
 /// Writes a record, or nothing if there is no room for the whole of it.
-fn write_record(query: &Query, record: &Record, limit: usize, writer: &mut Writer) -> bool {
+fn write_record(query: &Query, record: &Record, limit: usize, writer: &mut Writer<'_>) -> bool {
     let start = writer.octets.len();
-    // Most owners are the question's name, which stands behind the header.
-    let is_question_name = record.name.eq_case(&query.name) && !query.name.is_root();
-    let done = writer.record(record, is_question_name.then_some(HEADER));
+    // A pointer is longer than the root.
+    let is_of_question = record.name.eq_case(&query.name) && !query.name.is_root();
+    let done = writer.record(record, is_of_question);
     let fits = done.is_ok() && writer.octets.len() <= limit;
     if !fits {
         writer.truncate(start);

@@ -14,19 +14,25 @@ const POINTER_MAX: usize = 0x3fff;
 
 /// A message that is being written. It has no limit of its own: what is too much is taken back with
 /// [`Writer::truncate`], after which nothing more may be written but what names no name.
-pub(super) struct Writer {
+pub(super) struct Writer<'a> {
     pub octets: Vec<u8>,
+    /// The name of the question, which stands behind the header, until another name may point to it: most answers are
+    /// addresses, and have no other name.
+    question: Option<&'a Name>,
     /// Where names and their endings stand, by the hash of their labels. Letter case counts: it has to come back.
     offsets: HashMap<u64, u16>,
     hasher: RandomState,
 }
 
-impl Writer {
-    /// An empty message with room for its header.
-    pub fn new() -> Self {
+impl<'a> Writer<'a> {
+    /// A message with room for its header, and the name of its question.
+    pub fn new(question: &'a Name) -> Self {
         let mut octets = Vec::with_capacity(512);
         octets.extend([0; HEADER]);
-        Self { octets, offsets: HashMap::new(), hasher: RandomState::new() }
+        let mut writer = Self { octets, question: Some(question), offsets: HashMap::new(), hasher: RandomState::new() };
+        question.iter().for_each(|label| writer.label(label));
+        writer.octets.push(0);
+        writer
     }
 
     pub fn u16(&mut self, number: u16) {
@@ -41,14 +47,9 @@ impl Writer {
         self.octets.truncate(length);
     }
 
-    /// Writes a name, its ending as a pointer where that has been written before.
-    pub fn name(&mut self, name: &Name) {
-        self.write_name(name, true);
-    }
-
-    /// Writes a record whose owner was written at the offset `owner`, or nowhere yet.
-    pub fn record(&mut self, record: &Record, owner: Option<usize>) -> Result<(), ProtoError> {
-        match owner.and_then(pointer) {
+    /// Writes a record; `is_of_question` says that its owner is the question's name.
+    pub fn record(&mut self, record: &Record, is_of_question: bool) -> Result<(), ProtoError> {
+        match pointer(HEADER).filter(|_| is_of_question) {
             Some(pointer) => self.u16(pointer),
             None => self.name(&record.name),
         }
@@ -61,6 +62,11 @@ impl Writer {
         let length = u16::try_from(self.octets.len() - length_at - 2).map_err(|_| ProtoError::from("too long"))?;
         self.octets.splice(length_at..length_at + 2, length.to_be_bytes());
         Ok(())
+    }
+
+    /// Writes a name, its ending as a pointer where that has been written before.
+    fn name(&mut self, name: &Name) {
+        self.write_name(name, true);
     }
 
     fn data(&mut self, data: &RData) -> Result<(), ProtoError> {
@@ -99,6 +105,9 @@ impl Writer {
     }
 
     fn write_name(&mut self, name: &Name, is_compressed: bool) {
+        if let Some(question) = self.question.take() {
+            self.note_question(question);
+        }
         let labels: Vec<&[u8]> = name.iter().collect();
         for (at, label) in labels.iter().enumerate() {
             let ending = labels.get(at..).unwrap_or_default();
@@ -115,11 +124,27 @@ impl Writer {
                     }
                 }
             }
-            // A label has at most 63 octets.
-            self.octets.push(label.len() as u8);
-            self.octets.extend(*label);
+            self.label(label);
         }
         self.octets.push(0);
+    }
+
+    fn label(&mut self, label: &[u8]) {
+        // A label has at most 63 octets.
+        self.octets.push(label.len() as u8);
+        self.octets.extend(label);
+    }
+
+    /// Notes where the endings of the question's name stand.
+    fn note_question(&mut self, question: &Name) {
+        let labels: Vec<&[u8]> = question.iter().collect();
+        let mut offset = HEADER;
+        for (at, label) in labels.iter().enumerate() {
+            let hash = self.hasher.hash_one(labels.get(at..).unwrap_or_default());
+            // A name has at most 255 octets.
+            self.offsets.insert(hash, offset as u16);
+            offset += 1 + label.len();
+        }
     }
 
     /// Whether these labels, and no more, were written at an offset.
@@ -156,9 +181,10 @@ mod tests {
     use super::*;
     use crate::dns::parse_name;
 
-    /// Writes names; returns how many octets each took.
+    /// Writes names behind the question `q.example.`; returns how many octets each took.
     fn lengths(names: &[&str]) -> Vec<usize> {
-        let mut writer = Writer::new();
+        let question = parse_name("q.example.").unwrap();
+        let mut writer = Writer::new(&question);
         let mut write = |text: &&str| {
             let before = writer.octets.len();
             writer.name(&parse_name(text).unwrap());
@@ -169,16 +195,14 @@ mod tests {
 
     #[test]
     fn an_ending_that_was_written_is_pointed_to() {
-        assert_eq!(
-            lengths(&["web.example.", "web.example.", "db.example.", "example.", "a.db.example."]),
-            [13, 2, 5, 2, 4]
-        );
+        assert_eq!(lengths(&["web.test.", "web.test.", "db.test.", "test.", "a.db.test."]), [10, 2, 5, 2, 4]);
+        assert_eq!(lengths(&["a.q.example.", "example.", "q.Example."]), [4, 2, 11]);
         assert_eq!(lengths(&[".", ".", "a.", "."]), [1, 1, 3, 1]);
     }
 
     #[test]
     fn letter_case_is_kept_rather_than_octets() {
-        assert_eq!(lengths(&["web.example.", "web.Example.", "web.Example."]), [13, 13, 2]);
+        assert_eq!(lengths(&["web.test.", "web.Test.", "web.Test."]), [10, 10, 2]);
     }
 
     #[test]
@@ -188,7 +212,8 @@ mod tests {
 
     #[test]
     fn what_is_too_far_is_written_again() {
-        let mut writer = Writer::new();
+        let question = Name::root();
+        let mut writer = Writer::new(&question);
         writer.octets.resize(POINTER_MAX + 1, 0);
         for _ in 0..2 {
             let before = writer.octets.len();
