@@ -3,7 +3,7 @@
 use crate::config::corefile::{CorefileError, Cursor};
 
 use super::Fallthrough;
-use crate::dns::{Class, Name, RecordType, ResponseCode};
+use crate::dns::{Class, Name, RecordType, ResponseCode, parse_type};
 
 /// A fixed answer for the names that a pattern matches.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,7 +96,7 @@ impl Template {
                     cursor.error(format!("unknown rcode {:?}{what}", cursor.word()))
                 })?;
             }
-            "fallthrough" => self.fallthrough = Fallthrough::lower(cursor)?,
+            "fallthrough" => self.fallthrough = Fallthrough::lower(cursor, &self.zones)?,
             "upstream" => {
                 cursor.arguments();
             }
@@ -116,64 +116,6 @@ fn parse_class(text: &str) -> Option<Class> {
         "CS" => Some(Class::from(2)),
         _ => text.parse().ok(),
     }
-}
-
-/// Types that CoreDNS knows by name and hickory does not (IANA's registry of resource record types).
-const OTHER_TYPES: [(&str, u16); 49] = [
-    ("MD", 3),
-    ("MF", 4),
-    ("MB", 7),
-    ("MG", 8),
-    ("MR", 9),
-    ("MINFO", 14),
-    ("RP", 17),
-    ("AFSDB", 18),
-    ("X25", 19),
-    ("ISDN", 20),
-    ("RT", 21),
-    ("NSAPPTR", 23),
-    ("PX", 26),
-    ("GPOS", 27),
-    ("LOC", 29),
-    ("NXT", 30),
-    ("EID", 31),
-    ("NIMLOC", 32),
-    ("ATMA", 34),
-    ("KX", 36),
-    ("APL", 42),
-    ("IPSECKEY", 45),
-    ("DHCID", 49),
-    ("HIP", 55),
-    ("NINFO", 56),
-    ("RKEY", 57),
-    ("TALINK", 58),
-    ("ZONEMD", 63),
-    ("SPF", 99),
-    ("UINFO", 100),
-    ("UID", 101),
-    ("GID", 102),
-    ("UNSPEC", 103),
-    ("NID", 104),
-    ("L32", 105),
-    ("L64", 106),
-    ("LP", 107),
-    ("EUI48", 108),
-    ("EUI64", 109),
-    ("NXNAME", 128),
-    ("IXFR", 251),
-    ("MAILB", 253),
-    ("MAILA", 254),
-    ("URI", 256),
-    ("AVC", 258),
-    ("AMTRELAY", 260),
-    ("RESINFO", 261),
-    ("TA", 32768),
-    ("DLV", 32769),
-];
-
-fn parse_type(text: &str) -> Option<RecordType> {
-    let other = OTHER_TYPES.iter().find(|(name, _)| *name == text);
-    other.map(|(_, number)| RecordType::from(*number)).or_else(|| text.parse().ok())
 }
 
 fn parse_code(text: &str) -> Option<ResponseCode> {
