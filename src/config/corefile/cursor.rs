@@ -150,7 +150,11 @@ impl<'a> Cursor<'a> {
     ) -> Result<T, CorefileError> {
         let number = text.parse().ok().filter(|number| bounds.contains(number));
         number.ok_or_else(|| {
-            let advice = if text == "}" { "; put '}' on a line of its own" } else { "" };
+            let advice = match text {
+                "}" => "; put '}' on a line of its own",
+                _ if text.ends_with(';') => "; options stand on lines of their own, without ';'",
+                _ => "",
+            };
             self.error(format!("{what} is a number from {} to {}, not {text:?}{advice}", bounds.start(), bounds.end()))
         })
     }

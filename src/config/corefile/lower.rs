@@ -210,7 +210,9 @@ fn no_zone(text: &str, host: &str) -> String {
 fn oddity(text: &str) -> Option<&'static str> {
     let (_, rest) = split_scheme(text);
     let host = split_port(rest).map_or(rest, |(host, _)| host);
-    if host == "}" {
+    if parse_prefix(host).is_some() {
+        None
+    } else if host == "}" {
         Some("there is one '}' too many above it")
     } else if host.contains(['{', '}']) {
         Some("put a blank before '{'")
@@ -218,7 +220,7 @@ fn oddity(text: &str) -> Option<&'static str> {
         Some("it is an address; name a zone, and use `bind` for the address to listen on")
     } else if host.contains(':') {
         Some("what follows the last colon is no port number")
-    } else if host.contains('/') && parse_prefix(host).is_none() {
+    } else if host.contains('/') {
         Some("it is no prefix; one that stands for reverse zones is written as 10.96.0.0/12")
     } else if !host.is_ascii() {
         Some("names in other scripts are asked for in their xn-- form; write that")

@@ -270,17 +270,18 @@ impl Parser<'_> {
         }
         let mut tokens = Vec::new();
         for file in files {
-            tokens.extend(self.import_file(pattern, &file, is_pattern)?);
+            tokens.extend(self.import_file(&file, is_pattern)?);
         }
         Ok(tokens)
     }
 
-    fn import_file(&mut self, pattern: &str, file: &Path, is_pattern: bool) -> Result<Vec<Token>, CorefileError> {
+    fn import_file(&mut self, file: &Path, is_pattern: bool) -> Result<Vec<Token>, CorefileError> {
         self.note_importer(file)?;
         match self.surroundings.read(file) {
             Ok(text) => Ok(lex(&text, &file.to_string_lossy())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_pattern => Err(self.error(format!(
-                "import: file {pattern:?} is not there; to allow that, use a pattern such as \"*.conf\""
+                "import: file {} is not there; to allow that, use a pattern such as \"*.conf\"",
+                file.display()
             ))),
             Err(error) => Err(self.error(format!("import: cannot read {}: {error}", file.display()))),
         }

@@ -42,7 +42,10 @@ impl Surroundings for System {
     }
 
     fn find(&self, path: &Path) -> io::Result<()> {
-        std::fs::File::open(path)?.metadata()?.is_file().then_some(()).ok_or(io::ErrorKind::IsADirectory.into())
+        match std::fs::File::open(path)?.metadata()?.is_dir() {
+            true => Err(io::ErrorKind::IsADirectory.into()),
+            false => Ok(()),
+        }
     }
 
     fn matching(&self, pattern: &str) -> Vec<PathBuf> {

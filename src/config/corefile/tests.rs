@@ -117,6 +117,7 @@ fn a_zone_that_nobody_can_ask_for_is_told() {
     warned("127.0.0.1:53 {\nlog\n}\n", "it is an address; name a zone, and use `bind`");
     warned("bücher.example {\nlog\n}\n", "write that");
     warned("10.0.0.0/33 {\nlog\n}\n", "it is no prefix");
+    accepted("2001:db8::/64 10.0.0.0/8:53 {\nlog\n}\n");
     warned("a.org:dns {\nlog\n}\n", "no port number");
 }
 
@@ -139,6 +140,7 @@ fn a_file_that_imports_itself_is_told_at_once() {
     refused(&block("import one"), "two:1: import: one imports itself");
     refused("(a) {\nimport b\n}\n(b) {\nimport a\n}\n. {\nimport a\n}\n", "seems to import itself");
     accepted(&block("import three\nimport three"));
+    refused(&block("import none"), "Corefile:2: import: file none is not there");
 }
 
 #[test]
@@ -209,6 +211,7 @@ fn cache_takes_what_coredns_takes() {
     refused(&block("cache {\nserve_stale 1h verify 1s\n}"), "not built yet");
     refused(&block("cache {\nprefetch 10 1m 5%\n}"), "from 10 to 90");
     refused(&block("cache {\nservfail 6m\n}"), "at most 5m");
+    refused(&block("cache {\nprefetch 20;\n}"), "options stand on lines of their own, without ';'");
 }
 
 #[test]
@@ -252,6 +255,12 @@ fn small_things_are_told() {
     accepted(&block("reload 30s 0s"));
     warned(&block("log \"{remote}\""), "a format stands behind one, e.g. `log . FORMAT`");
     warned(&block("hosts none"), "File does not exist: none");
+    warned(&block("cache 3600s"), "3600s is read as a zone");
+    warned(
+        &block("kubernetes a ip6.arpa {\nfallthrough ip6.arpa ip6.arapa\n}"),
+        "Corefile:3: kubernetes: fallthrough ip6.arapa. has no effect",
+    );
+    accepted(&block("template IN A a.org {\nfallthrough b.a.org org\n}"));
     let dns64 = only(warned(&block("dns64 64:ff9b::1/96"), "it is read as 64:ff9b::/96")).dns64;
     assert_eq!(dns64.map(|it| it.prefix.to_string()).as_deref(), Some("64:ff9b::/96"));
 }

@@ -89,6 +89,13 @@ impl Cache {
             cache.denial.ttl_max = ttl;
             arguments.remove(0);
         }
+        if let Some(zone) = arguments.first()
+            && cursor.duration(zone, "a TTL").is_ok()
+        {
+            cursor.warn(format!(
+                "{zone} is read as a zone, and nothing else is remembered; a TTL is written as a number of seconds"
+            ));
+        }
         cache.zones = cursor.zones(&arguments);
         while cursor.next_option() {
             cache.lower_option(cursor)?;

@@ -65,7 +65,7 @@ impl Hosts {
         match cursor.word() {
             "fallthrough" => {
                 *has_fallthrough = true;
-                self.fallthrough = Fallthrough::lower(cursor)?;
+                self.fallthrough = Fallthrough::lower(cursor, &self.zones)?;
             }
             "no_reverse" => self.no_reverse = true,
             "ttl" => {

@@ -140,7 +140,7 @@ impl Kubernetes {
             }
             "labels" => self.labels = Some(lower_selector(cursor)?),
             "namespace_labels" => self.namespace_labels = Some(lower_selector(cursor)?),
-            "fallthrough" => self.fallthrough = Fallthrough::lower(cursor)?,
+            "fallthrough" => self.fallthrough = Fallthrough::lower(cursor, &self.zones)?,
             "ttl" => {
                 let text = cursor.first_argument("a number of seconds")?;
                 self.ttl = cursor.number(&text, "ttl", 0..=3600)?;
