@@ -1,10 +1,11 @@
 //! Server blocks of words to the typed configuration.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::cursor::{Cursor, parse_prefix};
 use super::lex::Token;
-use super::parse::{Block, Directive};
+use super::parse::{Block, Directive, follows_on_line};
 use super::{CorefileError, Surroundings};
 use crate::config::directive::{self, BindAddress};
 use crate::config::{Config, Scheme, ServerBlock, ServerKey};
@@ -82,10 +83,18 @@ pub fn lower(
             ServerBlock { keys: keys.iter().map(|key| key.key.clone()).collect(), ..ServerBlock::default() };
         let zones: Vec<Name> = server.keys.iter().map(|key| key.zone.clone()).collect();
         for directive in &block.directives {
-            let mut cursor = Cursor::new(directive, surroundings, &zones, warnings);
-            if let Err(error) = lower_directive(directive, &mut cursor, &mut server) {
-                errors.push(error);
+            let mut told = Vec::new();
+            let lower = |directive: &Directive| {
+                told.clear();
+                let mut cursor = Cursor::new(directive, surroundings, &zones, &mut told);
+                lower_directive(directive, &mut cursor, &mut server)
+            };
+            let found = every_error(directive, lower);
+            if let Some(brace) = stray_brace(directive).filter(|_| found.is_empty()) {
+                told.push(error_at(brace, format!("{}: {STRAY_BRACE}", directive.name)).to_string());
             }
+            errors.extend(found);
+            warnings.append(&mut told);
         }
         config.servers.push(server);
         written.push(keys);
@@ -93,6 +102,70 @@ pub fn lower(
     leave_out_overlaps(&mut config, &written, surroundings.port(), warnings, &mut errors);
     errors.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
     if errors.is_empty() { Ok(config) } else { Err(errors) }
+}
+
+const STRAY_BRACE: &str = "'{' on a line of its own does not open the block of the directive; put it on that line";
+
+/// The errors of a directive: after each, it is read once more without the line that the error is in.
+fn every_error(
+    directive: &Directive,
+    mut lower: impl FnMut(&Directive) -> Result<(), CorefileError>,
+) -> Vec<CorefileError> {
+    let mut errors = Vec::new();
+    let mut rest = directive.clone();
+    while let Err(error) = lower(&rest) {
+        let brace = stray_brace(&rest);
+        let error = brace.map_or(error, |brace| error_at(brace, format!("{}: {STRAY_BRACE}", directive.name)));
+        if errors.contains(&error) {
+            break;
+        }
+        rest.tokens = without_line(&rest.tokens, &error);
+        errors.push(error);
+        if rest.tokens.is_empty() {
+            break;
+        }
+    }
+    errors
+}
+
+/// The lines of a directive in a block, each with its braces.
+fn stanzas(tokens: &[Token]) -> Vec<Range<usize>> {
+    let (mut starts, mut depth) = (Vec::new(), 0usize);
+    for (at, token) in tokens.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|before| tokens.get(before));
+        if depth == 0 && before.is_none_or(|before| !follows_on_line(before, token)) {
+            starts.push(at);
+        }
+        match token.text.as_str() {
+            "{" => depth += 1,
+            "}" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    let ends = starts.iter().skip(1).copied().chain([tokens.len()]);
+    starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect()
+}
+
+/// A brace that begins a line where a directive would.
+fn stray_brace(directive: &Directive) -> Option<&Token> {
+    let heads = stanzas(&directive.tokens).into_iter().filter_map(|stanza| directive.tokens.get(stanza.start));
+    heads.into_iter().find(|head| head.text == "{")
+}
+
+/// The tokens without the option that the error is in; without the whole stanza if it is in no option.
+fn without_line(tokens: &[Token], error: &CorefileError) -> Vec<Token> {
+    let is_on_line = |token: &Token| token.line == error.line && *token.file == *error.file;
+    let stanza = stanzas(tokens)
+        .into_iter()
+        .find(|stanza| tokens.get(stanza.clone()).is_some_and(|all| all.iter().any(is_on_line)));
+    let stanza = stanza.unwrap_or(0..tokens.len());
+    let is_head = |at: usize| at == stanza.start;
+    let line: Vec<(usize, &Token)> =
+        tokens.iter().enumerate().filter(|(at, token)| stanza.contains(at) && is_on_line(token)).collect();
+    let is_option = line.iter().all(|(at, token)| !is_head(*at) && token.text != "{")
+        && line.iter().any(|(_, token)| token.text != "}");
+    let is_gone = |at: usize, token: &Token| stanza.contains(&at) && (!is_option || is_on_line(token));
+    tokens.iter().enumerate().filter(|(at, token)| !is_gone(*at, token)).map(|(_, token)| token.clone()).collect()
 }
 
 fn lower_directive(

@@ -89,13 +89,16 @@ impl Parser<'_> {
             return Ok(Block::default());
         }
         let has_brace = self.text() == "{";
+        let begins = self.token().line;
         if !has_brace {
             // The braces of the only block may be left out.
             self.step_back();
         }
         self.directives(&mut block)?;
         if has_brace && self.text() != "}" {
-            return Err(self.error(format!("unexpected {:?}: the block is not closed, '}}' is missing", self.text())));
+            let quote = if self.text().contains('\n') { "; or is a quote open?" } else { "" };
+            let what = format!("the block that begins in line {begins} is not closed: '}}' is missing{quote}");
+            return Err(self.error(what));
         }
         if block.keys.is_empty() && !block.directives.is_empty() {
             let error = self.error("the block that ends here has no zone and is left out; is a variable not set?");

@@ -284,4 +284,15 @@ fn every_mistake_of_a_file_is_told() {
     let found = errors("a.org:99999 {\nhealth x\ncache 0\nfoo\n}\nb.org b.org {\nproxy . 192.0.2.1\n}\n");
     let lines: Vec<_> = found.iter().filter_map(|error| error.split(": ").next()).collect();
     assert_eq!(lines, ["Corefile:1", "Corefile:2", "Corefile:3", "Corefile:4", "Corefile:6", "Corefile:7"]);
+    let text = "kubernetes a {\nupstream\nttl x\npods maybe\nresyncperiod 5m\n}\nforward . x\nforward .\nforward . 192.0.2.1 {\npolicy y\n}\nproxy . a\nproxy . b";
+    let found = errors(&block(text));
+    let lines: Vec<_> = found.iter().filter_map(|error| error.split(": ").next()?.split(':').nth(1)).collect();
+    assert_eq!(lines, ["3", "4", "5", "6", "8", "9", "11", "13", "14"], "{found:#?}");
+    refused(&block("kubernetes a {\nnamespaces x\nnamespace_labels y\n}"), "cannot both be set");
+    refused(&block("forward . 192.0.2.1\n{\npolicy random\n}"), "Corefile:3: forward: '{' on a line of its own");
+    warned(&block("log\n{\nclass error\n}"), "Corefile:3: log: '{' on a line of its own");
+    refused(
+        ". {\nlog\nchaos \"x\n}\n",
+        "the block that begins in line 1 is not closed: '}' is missing; or is a quote open?",
+    );
 }
