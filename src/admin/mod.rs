@@ -13,6 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -86,7 +87,10 @@ impl Admin {
             let is_new = !self.servers.contains_key(&address) && !prepared.sockets.contains_key(&address);
             if is_new {
                 let error = |source| AdminError::Listen { page: page.name(), address: address.clone(), source };
-                prepared.sockets.insert(address.clone(), bind(&address).map_err(error)?);
+                let ours: Vec<u16> = self.servers.values().map(|server| server.local.port()).collect();
+                let others = prepared.sockets.values().filter_map(|socket| Some(socket.local_addr().ok()?.port()));
+                let ours = ours.into_iter().chain(others).collect();
+                prepared.sockets.insert(address.clone(), bind(&address, &ours).map_err(error)?);
             }
             prepared.pages.entry(address).or_default().add(page);
         }
@@ -144,11 +148,11 @@ fn run(runtime: &Runtime, stop: &CancellationToken) {
     runtime.block_on(stop.cancelled());
 }
 
-/// Binds HOST:PORT as Go takes it: an empty host means all addresses.
-fn bind(address: &str) -> io::Result<std::net::TcpListener> {
+/// Binds HOST:PORT as Go takes it: an empty host means all addresses. `ours` are the ports that this process has already.
+fn bind(address: &str, ours: &BTreeSet<u16>) -> io::Result<std::net::TcpListener> {
     let socket = match address.strip_prefix(':').map(str::parse::<u16>) {
         Some(Ok(port)) => {
-            let any = |ip: IpAddr| std::net::TcpListener::bind(SocketAddr::new(ip, port));
+            let any = |ip: IpAddr| listen(SocketAddr::new(ip, port), ours);
             // A machine without IPv6 has only the other one.
             any(Ipv6Addr::UNSPECIFIED.into()).or_else(|error| match error.kind() {
                 io::ErrorKind::AddrInUse => Err(error),
@@ -159,11 +163,25 @@ fn bind(address: &str) -> io::Result<std::net::TcpListener> {
             let mut places: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
             // `localhost` is 127.0.0.1 first, as for CoreDNS.
             places.sort_by_key(SocketAddr::is_ipv6);
-            std::net::TcpListener::bind(places.as_slice())?
+            let mut outcomes = places.into_iter().map(|place| listen(place, ours));
+            let first = outcomes.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+            first.or_else(|error| outcomes.find_map(Result::ok).ok_or(error))?
         }
     };
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+/// A port of another process is taken. One of ours is not: `:8080` in one block and `127.0.0.1:8080` in another, or before a
+/// reload and after it, do not keep each other out.
+fn listen(address: SocketAddr, ours: &BTreeSet<u16>) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(ours.contains(&address.port()))?;
+    socket.bind(&address.into())?;
+    socket.set_reuse_port(true)?;
+    socket.listen(1024)?;
+    Ok(socket.into())
 }
 
 #[cfg(test)]
@@ -254,9 +272,21 @@ mod tests {
     #[test]
     fn an_address_that_is_taken_is_an_error_and_changes_nothing() {
         let admin = admin(vec![(ANY, Page::Health)]);
-        let taken = admin.local_address(ANY).expect("an address").to_string();
+        let other = std::net::TcpListener::bind(ANY).expect("a free address");
+        let taken = other.local_addr().expect("an address").to_string();
         let error = admin.prepare(vec![(taken.clone(), Page::Metrics)]).expect_err("an error").to_string();
         assert!(error.starts_with(&format!("plugin/prometheus: cannot listen on {taken}: ")), "{error}");
         assert_eq!(fetch(&admin, "/health").0, 200);
+        let pages = admin.local_address(ANY).expect("an address");
+        listen(pages, &BTreeSet::new()).expect_err("the pages of another process");
+    }
+
+    #[test]
+    fn an_address_gives_its_port_to_a_wider_one() {
+        let mut admin = admin(vec![(ANY, Page::Health)]);
+        let wider = format!(":{}", admin.local_address(ANY).expect("an address").port());
+        show(&mut admin, vec![(ANY, Page::Health), (&wider, Page::Health)]);
+        show(&mut admin, vec![(&wider, Page::Health)]);
+        assert!(admin.local_address(ANY).is_none() && admin.local_address(&wider).is_some());
     }
 }

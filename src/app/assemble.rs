@@ -103,10 +103,17 @@ pub struct Enabled {
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleError {
     /// There is nothing to listen on.
-    #[error(transparent)]
-    Place(#[from] PlaceError),
+    #[error("in the server block of {zone}: {source}")]
+    Place {
+        /// The first zone of the block.
+        zone: Name,
+        /// Why.
+        source: PlaceError,
+    },
     /// Two blocks serve the same zone on the same address.
-    #[error("cannot serve {zone} on {address}: it is already defined")]
+    #[error(
+        "cannot serve {zone} on {address}: it is already defined; merge the blocks, or give them different `bind` addresses"
+    )]
     Twice {
         /// The zone.
         zone: Name,
@@ -155,7 +162,12 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
     let mut zones: BTreeMap<ListenAddress, Vec<Zone>> = BTreeMap::new();
     let mut queues = Vec::new();
     for server in &config.servers {
-        let places = listen_addresses(server, &environment.interfaces, environment.default_port)?;
+        let place_error = |source| {
+            let zone = server.keys.first().map(|key| key.zone.clone()).unwrap_or_default();
+            AssembleError::Place { zone, source }
+        };
+        let places =
+            listen_addresses(server, &environment.interfaces, environment.default_port).map_err(place_error)?;
         let local = reachable_addresses(places.keys(), &environment.interfaces);
         for (address, keys) in places {
             let label = server_label(address);

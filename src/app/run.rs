@@ -1,5 +1,7 @@
 //! The life of the process.
 
+use std::fmt;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -46,7 +48,7 @@ pub fn run(options: &Options) -> ExitCode {
     let loaded = match options.corefile.load(options.port) {
         Ok(loaded) => loaded,
         Err(errors) => {
-            errors.iter().for_each(|error| eprintln!("{error}"));
+            errors.iter().for_each(complain);
             return ExitCode::FAILURE;
         }
     };
@@ -64,10 +66,15 @@ pub fn run(options: &Options) -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(reason) => {
-            eprintln!("{reason}");
+            complain(reason);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Writes a line to standard error, if there is one.
+fn complain(line: impl fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 async fn live(options: &Options, loaded: Loaded) -> Result<ExitCode, String> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
+use super::{complain, say};
 use crate::config::corefile::Source;
 use crate::config::{Config, ServerBlock};
 
@@ -10,12 +11,12 @@ use crate::config::{Config, ServerBlock};
 pub fn run(corefile: &Source) -> ExitCode {
     match corefile.load(53) {
         Ok(loaded) => {
-            loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-            println!("{corefile}: {}", summary(&loaded.config));
+            loaded.warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
+            say(format_args!("{corefile}: {}", summary(&loaded.config)));
             ExitCode::SUCCESS
         }
         Err(errors) => {
-            errors.iter().for_each(|error| eprintln!("{error}"));
+            errors.iter().for_each(complain);
             ExitCode::FAILURE
         }
     }

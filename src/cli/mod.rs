@@ -7,12 +7,14 @@ mod demo;
 mod serve;
 
 use std::ffi::OsString;
+use std::fmt;
+use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::corefile::Source;
+use crate::config::corefile::{self, Source};
 use crate::config::directive;
 
 /// Exit code for arguments that cannot be understood.
@@ -46,7 +48,7 @@ enum Command {
     Serve(ServeFlags),
     /// Read a Corefile, say everything that is wrong with it, and end with 1 if something is.
     Check {
-        /// The Corefile; `stdin` reads it from there.
+        /// The Corefile; `stdin` or `-` reads it from there.
         file: PathBuf,
     },
     /// Answer queries for a small cluster that is built in, without a network, and print what to ask.
@@ -115,11 +117,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     if arguments.version {
-        println!("Landfall-{}\n{}/{}", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH);
+        say(format_args!("Landfall-{}", env!("CARGO_PKG_VERSION")));
+        say(format_args!("{}/{}", std::env::consts::OS, std::env::consts::ARCH));
         return ExitCode::SUCCESS;
     }
     if arguments.plugins {
-        directive::NAMES.iter().for_each(|name| println!("{name}"));
+        directive::NAMES.iter().for_each(say);
         return ExitCode::SUCCESS;
     }
     match arguments.command {
@@ -142,14 +145,26 @@ impl ServeFlags {
 
 /// The Corefile that is named, standard input being read at once: it can be read only once.
 fn source(file: PathBuf) -> Result<Source, ExitCode> {
-    if file.as_os_str() != "stdin" {
+    if file.as_os_str() != "stdin" && file.as_os_str() != "-" {
         return Ok(Source::File(file));
     }
-    let text = std::io::read_to_string(std::io::stdin()).map_err(|error| {
-        eprintln!("landfall: cannot read the Corefile from standard input: {error}");
+    let mut octets = Vec::new();
+    let read = std::io::stdin().read_to_end(&mut octets).and_then(|_| corefile::text(octets));
+    let text = read.map_err(|error| {
+        complain(corefile::unreadable("stdin", &error));
         ExitCode::FAILURE
     })?;
     Ok(Source::Text { name: "stdin".to_owned(), text })
+}
+
+/// Writes a line to standard output. Whoever closed it does not want the rest: that is no failure.
+fn say(line: impl fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Writes a line to standard error, if there is one.
+fn complain(line: impl fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn default_source() -> Source {

@@ -7,13 +7,12 @@
 mod change;
 mod model;
 mod name;
-mod selector;
 mod snapshot;
 mod store;
 
+pub use crate::config::selector::{InvalidSelector, Selector};
 pub use change::{Change, ObjectKey, Resource};
 pub use model::{Endpoint, EndpointSlice, Labels, Namespace, Pod, Port, Service, ServiceKind};
 pub use name::ClusterName;
-pub use selector::{InvalidSelector, Selector};
 pub use snapshot::{NamespaceView, ServiceView, Snapshot};
 pub use store::Store;

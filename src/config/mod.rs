@@ -6,6 +6,7 @@
 
 pub mod corefile;
 pub mod directive;
+pub mod selector;
 mod server;
 
 pub use server::{Config, Scheme, ServerBlock, ServerKey};

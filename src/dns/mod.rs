@@ -8,6 +8,7 @@ mod footprint;
 mod mnemonic;
 mod name;
 mod query;
+mod type_word;
 mod wire;
 
 pub use answer::{Answer, ExtendedError};
@@ -19,6 +20,7 @@ pub use name::{
     InvalidName, address_of_reverse_name, is_reverse, label_count, parse_name, reverse_name, reverse_zones,
 };
 pub use query::{Edns, Query, Transport};
+pub use type_word::{parse_type, type_word};
 pub use wire::{
     Malformed, Request, Signature, UpstreamMessage, encode, encode_question, encode_question_without_edns,
     parse_request, parse_signature, parse_upstream,

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::config::directive::{ConsolidateLevel, Errors as Config};
-use crate::dns::{Answer, Query};
+use crate::dns::{Answer, Query, type_word};
 
 /// How failures are logged.
 #[derive(Debug)]
@@ -51,7 +51,8 @@ impl Errors {
     pub fn observe(&self, query: &Query, answer: &Answer) {
         let Some(failure) = answer.failure() else { return };
         let code = u16::from(answer.response_code());
-        let text = format!("{code} {} {}: {failure}", query.name.to_lowercase().to_ascii(), query.record_type);
+        let text =
+            format!("{code} {} {}: {failure}", query.name.to_lowercase().to_ascii(), type_word(query.record_type));
         match self.rules.iter().find(|rule| rule.pattern.is_match(failure)) {
             Some(rule) if !rule.count(Instant::now()) => {}
             _ => error!(target: "plugin/errors", "{text}"),

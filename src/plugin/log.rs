@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::info;
 
 use crate::config::directive::{LogClass, LogRule};
-use crate::dns::{Answer, Query, RecordType, ResponseCode};
+use crate::dns::{Answer, Query, RecordType, ResponseCode, type_word};
 
 /// A line for each query.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ fn line(format: &str, query: &Query, answer: &Answer, size_bytes: usize, took: D
 fn value(word: &str, query: &Query, answer: &Answer, size_bytes: usize, took: Duration) -> Option<String> {
     let edns = query.edns.as_ref();
     Some(match word {
-        "type" => query.record_type.to_string(),
+        "type" => type_word(query.record_type).into_owned(),
         "name" => query.name.to_lowercase().to_ascii(),
         "class" => query.class.to_string(),
         "proto" => query.transport.as_str().to_owned(),

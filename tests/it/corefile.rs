@@ -2,8 +2,9 @@
 //! each gets the verdict that CoreDNS 1.13 gave, or is refused by the name of what is not built.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use landfall::config::corefile::{CorefileError, Loaded, Surroundings, read};
 use proptest::prelude::*;
@@ -144,7 +145,31 @@ fn real_corefiles_get_the_verdict_of_coredns() {
 #[test]
 fn probes_of_the_grammar_get_the_verdict_of_coredns() {
     let counts = check_all("probes/EXPECTED.tsv", 0);
-    assert!(counts["same"] >= 56, "{counts:?}");
+    assert!(counts["same"] >= 94, "{counts:?}");
+}
+
+/// What the program prints for arguments, with nobody who reads its standard output; and how it ends.
+fn run_unread(arguments: &[&str], input: &str) -> (Option<i32>, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_landfall"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    drop(child.stdout.take());
+    // It reads its input only now: by then nobody reads its output.
+    child.stdin.take().expect("its input").write_all(input.as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    (output.status.code(), String::from_utf8(output.stderr).expect("text"))
+}
+
+#[test]
+fn a_closed_output_is_no_failure_of_check() {
+    assert_eq!(run_unread(&["check", "-"], ". {\nwhoami\n}\n"), (Some(0), String::new()));
+    let (code, text) = run_unread(&["check", "stdin"], "a.org:99999 {\ncache 0\n}\n");
+    assert_eq!((code, text.lines().count()), (Some(1), 2), "{text}");
+    assert!(text.lines().all(|line| line.starts_with("stdin:")), "{text}");
 }
 
 const WORDS: &str = r#". example.org:53 a, { } " \ # (s) import s * errors cache forward kubernetes dns64 hosts template log

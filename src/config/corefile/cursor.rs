@@ -94,15 +94,49 @@ impl<'a> Cursor<'a> {
         let option = self.word().to_owned();
         match <[String; 1]>::try_from(self.arguments()) {
             Ok([argument]) => Ok(argument),
+            Err(found) if found.is_empty() => Err(self.error(format!("{option} takes {what}"))),
+            Err(found) if found.last().is_some_and(|last| last == "}") => {
+                Err(self.error(format!("{option} takes {what}, and nothing else; put '}}' on a line of its own")))
+            }
             Err(found) => Err(self.error(format!("{option} takes {what}, and nothing else; found {found:?}"))),
+        }
+    }
+
+    /// The first argument of an option; more are left out with a warning, as CoreDNS leaves them out without one. So
+    /// `{ ttl 30 }` may stand on one line.
+    pub fn first_argument(&mut self, what: &str) -> Result<String, CorefileError> {
+        let option = self.word().to_owned();
+        let mut arguments = self.arguments().into_iter();
+        let Some(first) = arguments.next() else {
+            return Err(self.error(format!("{option} takes {what}")));
+        };
+        self.leave_out(&arguments.collect::<Vec<_>>());
+        Ok(first)
+    }
+
+    /// Warns of words that have no meaning, as CoreDNS passes over them without a word.
+    pub fn leave_out(&mut self, words: &[String]) {
+        let words: Vec<_> = words.iter().filter(|word| *word != "}").collect();
+        if !words.is_empty() {
+            self.warn(format!("{words:?} has no meaning here and is left out"));
+        }
+    }
+
+    /// Warns of further lines of a directive of which CoreDNS reads the first one only.
+    pub fn leave_out_rest(&mut self) {
+        if self.next_argument() {
+            self.warn(format!("{:?} has no meaning here and is left out", self.word()));
+        } else if self.advance() {
+            self.warn("only the first of these lines counts; remove this one");
         }
     }
 
     /// No argument behind an option.
     pub fn no_argument(&mut self) -> Result<(), CorefileError> {
         let option = self.word().to_owned();
-        match self.arguments().as_slice() {
+        match self.arguments().iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             [] => Ok(()),
+            ["}"] => Err(self.error(format!("{option} takes no argument; put '}}' on a line of its own"))),
             found => Err(self.error(format!("{option} takes no argument; found {found:?}"))),
         }
     }
@@ -116,7 +150,12 @@ impl<'a> Cursor<'a> {
     ) -> Result<T, CorefileError> {
         let number = text.parse().ok().filter(|number| bounds.contains(number));
         number.ok_or_else(|| {
-            self.error(format!("{what} is a number from {} to {}, not {text:?}", bounds.start(), bounds.end()))
+            let advice = match text {
+                "}" => "; put '}' on a line of its own",
+                _ if text.ends_with(';') => "; options stand on lines of their own, without ';'",
+                _ => "",
+            };
+            self.error(format!("{what} is a number from {} to {}, not {text:?}{advice}", bounds.start(), bounds.end()))
         })
     }
 
@@ -135,7 +174,11 @@ impl<'a> Cursor<'a> {
         let mut zones = Vec::new();
         for argument in arguments {
             match parse_zone(argument) {
-                Some(parsed) => zones.extend(parsed),
+                Some(parsed) if argument != "}" => zones.extend(parsed),
+                Some(parsed) => {
+                    zones.extend(parsed);
+                    self.warn("'}' on the line of an option is read as a zone; put it on a line of its own");
+                }
                 None => {
                     let what = format!("{argument:?} is no zone and is left out");
                     self.warn(what);
@@ -164,7 +207,11 @@ impl<'a> Cursor<'a> {
 
     /// The error that this directive may stand once in a block.
     pub fn once(&self) -> CorefileError {
-        self.error("can be used once per server block only; remove one of them")
+        self.error(match self.word() {
+            "{" | "}" => "there is no block here; remove it, or put '{' on the line of the directive",
+            word if word == self.directive.name => "can be used once per server block only; remove one of them",
+            _ => "the block of this directive has ended; put '}' on a line of its own behind its options",
+        })
     }
 
     /// The error that the word here is no option of the directive; `known` are those that are.

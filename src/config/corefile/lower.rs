@@ -1,10 +1,11 @@
 //! Server blocks of words to the typed configuration.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::cursor::{Cursor, parse_prefix};
 use super::lex::Token;
-use super::parse::{Block, Directive};
+use super::parse::{Block, Directive, follows_on_line};
 use super::{CorefileError, Surroundings};
 use crate::config::directive::{self, BindAddress};
 use crate::config::{Config, Scheme, ServerBlock, ServerKey};
@@ -75,20 +76,96 @@ pub fn lower(
 ) -> Result<Config, Vec<CorefileError>> {
     let mut errors = Vec::new();
     let mut config = Config::default();
+    let mut written = Vec::new();
     for block in blocks {
-        let keys = lower_keys(&block.keys, &mut errors);
-        let mut server = ServerBlock { keys, ..ServerBlock::default() };
+        let keys = lower_keys(&block.keys, warnings, &mut errors);
+        let mut server =
+            ServerBlock { keys: keys.iter().map(|key| key.key.clone()).collect(), ..ServerBlock::default() };
         let zones: Vec<Name> = server.keys.iter().map(|key| key.zone.clone()).collect();
         for directive in &block.directives {
-            let mut cursor = Cursor::new(directive, surroundings, &zones, warnings);
-            if let Err(error) = lower_directive(directive, &mut cursor, &mut server) {
-                errors.push(error);
+            let mut told = Vec::new();
+            let lower = |directive: &Directive| {
+                told.clear();
+                let mut cursor = Cursor::new(directive, surroundings, &zones, &mut told);
+                lower_directive(directive, &mut cursor, &mut server)
+            };
+            let found = every_error(directive, lower);
+            if let Some(brace) = stray_brace(directive).filter(|_| found.is_empty()) {
+                told.push(error_at(brace, format!("{}: {STRAY_BRACE}", directive.name)).to_string());
             }
+            errors.extend(found);
+            warnings.append(&mut told);
         }
         config.servers.push(server);
+        written.push(keys);
     }
-    check_overlaps(&config, blocks, surroundings.port(), &mut errors);
+    leave_out_overlaps(&mut config, &written, surroundings.port(), warnings, &mut errors);
+    errors.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
     if errors.is_empty() { Ok(config) } else { Err(errors) }
+}
+
+const STRAY_BRACE: &str = "'{' on a line of its own does not open the block of the directive; put it on that line";
+
+/// The errors of a directive: after each, it is read once more without the line that the error is in.
+fn every_error(
+    directive: &Directive,
+    mut lower: impl FnMut(&Directive) -> Result<(), CorefileError>,
+) -> Vec<CorefileError> {
+    let mut errors = Vec::new();
+    let mut rest = directive.clone();
+    while let Err(error) = lower(&rest) {
+        let brace = stray_brace(&rest);
+        let error = brace.map_or(error, |brace| error_at(brace, format!("{}: {STRAY_BRACE}", directive.name)));
+        if errors.contains(&error) {
+            break;
+        }
+        rest.tokens = without_line(&rest.tokens, &error);
+        errors.push(error);
+        if rest.tokens.is_empty() {
+            break;
+        }
+    }
+    errors
+}
+
+/// The lines of a directive in a block, each with its braces.
+fn stanzas(tokens: &[Token]) -> Vec<Range<usize>> {
+    let (mut starts, mut depth) = (Vec::new(), 0usize);
+    for (at, token) in tokens.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|before| tokens.get(before));
+        if depth == 0 && before.is_none_or(|before| !follows_on_line(before, token)) {
+            starts.push(at);
+        }
+        match token.text.as_str() {
+            "{" => depth += 1,
+            "}" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    let ends = starts.iter().skip(1).copied().chain([tokens.len()]);
+    starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect()
+}
+
+/// A brace that begins a line where a directive would.
+fn stray_brace(directive: &Directive) -> Option<&Token> {
+    let heads = stanzas(&directive.tokens).into_iter().filter_map(|stanza| directive.tokens.get(stanza.start));
+    heads.into_iter().find(|head| head.text == "{")
+}
+
+/// The tokens without the option that the error is in; without the whole stanza if it is in no option.
+fn without_line(tokens: &[Token], error: &CorefileError) -> Vec<Token> {
+    let is_on_line = |token: &Token| token.line == error.line && *token.file == *error.file;
+    let stanza = stanzas(tokens)
+        .into_iter()
+        .find(|stanza| tokens.get(stanza.clone()).is_some_and(|all| all.iter().any(is_on_line)));
+    let stanza = stanza.unwrap_or(0..tokens.len());
+    let is_head = |at: usize| at == stanza.start;
+    let line: Vec<(usize, &Token)> =
+        tokens.iter().enumerate().filter(|(at, token)| stanza.contains(at) && is_on_line(token)).collect();
+    let is_option = line.iter().all(|(at, token)| !is_head(*at) && token.text != "{")
+        && line.iter().any(|(_, token)| token.text != "}");
+    let is_gone = |at: usize, token: &Token| stanza.contains(&at) && (!is_option || is_on_line(token));
+    tokens.iter().enumerate().filter(|(at, token)| !is_gone(*at, token)).map(|(_, token)| token.clone()).collect()
 }
 
 fn lower_directive(
@@ -109,12 +186,12 @@ fn lower_directive(
         "kubernetes" => server.kubernetes = Some(directive::Kubernetes::lower(cursor)?),
         "loadbalance" => server.loadbalance = Some(directive::LoadBalance::lower(cursor)?),
         "log" => server.log = directive::LogRule::lower(cursor)?,
-        "loop" => server.loop_detection = directive::lower_alone(cursor)?,
+        "loop" => server.loop_detection = directive::lower_loop(cursor)?,
         "prometheus" => server.prometheus = Some(directive::Prometheus::lower(cursor)?),
         "ready" => server.ready = Some(directive::Ready::lower(cursor)?),
         "reload" => server.reload = Some(directive::Reload::lower(cursor)?),
         "template" => server.template = directive::Template::lower(cursor)?,
-        "whoami" => server.whoami = directive::lower_alone(cursor)?,
+        "whoami" => server.whoami = directive::lower_whoami(cursor)?,
         name => {
             cursor.advance();
             return Err(unknown_directive(name, cursor));
@@ -131,19 +208,40 @@ fn unknown_directive(name: &str, cursor: &Cursor<'_>) -> CorefileError {
         return cursor.error(format!("this directive is not built yet ({what}); remove it, or stay with CoreDNS"));
     }
     let known = directive::NAMES.iter().find(|known| known.eq_ignore_ascii_case(name));
+    if known.is_none() && name.contains(['.', ':']) {
+        return cursor.error(format!(
+            "unknown directive {name:?}; if it is a zone: a server block cannot stand in another one, close that with '}}' first"
+        ));
+    }
     match known {
         Some(known) => cursor.error(format!("unknown directive {name:?}; directives are lower case: {known:?}")),
         None => cursor.error(format!("unknown directive {name:?}; `landfall -plugins` lists what there is")),
     }
 }
 
+/// A key, and how it is written.
+struct WrittenKey<'a> {
+    key: ServerKey,
+    /// The zone in the letter case of the file.
+    zone: String,
+    token: &'a Token,
+}
+
 /// The keys of a block; prefixes become their reverse zones.
-fn lower_keys(tokens: &[Token], errors: &mut Vec<CorefileError>) -> Vec<ServerKey> {
+fn lower_keys<'a>(
+    tokens: &'a [Token],
+    warnings: &mut Vec<String>,
+    errors: &mut Vec<CorefileError>,
+) -> Vec<WrittenKey<'a>> {
     let mut keys = Vec::new();
     for token in tokens {
-        match lower_key(&token.text) {
+        match lower_key(token) {
             Ok(lowered) => keys.extend(lowered),
             Err(what) => errors.push(error_at(token, what)),
+        }
+        if let Some(oddity) = oddity(&token.text) {
+            warnings
+                .push(error_at(token, format!("no client asks for the zone {:?}: {oddity}", token.text)).to_string());
         }
     }
     keys
@@ -153,19 +251,55 @@ fn error_at(token: &Token, what: String) -> CorefileError {
     CorefileError { file: token.file.to_string(), line: token.line, what }
 }
 
-fn lower_key(text: &str) -> Result<Vec<ServerKey>, String> {
+fn lower_key(token: &Token) -> Result<Vec<WrittenKey<'_>>, String> {
+    let text = token.text.as_str();
     let (scheme, rest) = split_scheme(text);
     if scheme != Scheme::Dns {
         return Err(format!("{text}: {}:// listeners are not built yet; serve plain DNS", scheme.as_str()));
     }
-    let (host, port) = split_port(rest).ok_or_else(|| format!("{text:?}: a port is expected after the last colon"))?;
+    let (host, port) = split_port(rest).map_err(|what| format!("{text:?}: {what}"))?;
     let zones = match parse_prefix(host) {
         Some(prefix) => reverse_zones(prefix),
-        None => vec![parse_name(host).map_err(|_| {
-            format!("zone is not a valid domain name: {text:?}; a zone stands alone, with a blank before '{{', e.g. `.:53 {{`")
-        })?],
+        None => vec![parse_name(host).map_err(|_| no_zone(text, host))?],
     };
-    Ok(zones.into_iter().map(|zone| ServerKey { scheme, zone: zone.to_lowercase(), port }).collect())
+    let written = |zone: Name| WrittenKey {
+        zone: zone.to_ascii(),
+        key: ServerKey { scheme, zone: zone.to_lowercase(), port },
+        token,
+    };
+    Ok(zones.into_iter().map(written).collect())
+}
+
+fn no_zone(text: &str, host: &str) -> String {
+    let advice = match host {
+        "" => "name one before the port; the root zone is a dot, e.g. `.:53`",
+        _ if host.ends_with('{') => "put a blank before '{', e.g. `.:53 {`",
+        _ => "a label has 1 to 63 octets and a name at most 255",
+    };
+    format!("zone is not a valid domain name: {text:?}; {advice}")
+}
+
+/// Why nobody can ask for names of a zone that CoreDNS takes all the same.
+fn oddity(text: &str) -> Option<&'static str> {
+    let (_, rest) = split_scheme(text);
+    let host = split_port(rest).map_or(rest, |(host, _)| host);
+    if parse_prefix(host).is_some() {
+        None
+    } else if host == "}" {
+        Some("there is one '}' too many above it")
+    } else if host.contains(['{', '}']) {
+        Some("put a blank before '{'")
+    } else if host.parse::<std::net::IpAddr>().is_ok() || rest.parse::<std::net::IpAddr>().is_ok() {
+        Some("it is an address; name a zone, and use `bind` for the address to listen on")
+    } else if host.contains(':') {
+        Some("what follows the last colon is no port number")
+    } else if host.contains('/') {
+        Some("it is no prefix; one that stands for reverse zones is written as 10.96.0.0/12")
+    } else if !host.is_ascii() {
+        Some("names in other scripts are asked for in their xn-- form; write that")
+    } else {
+        None
+    }
 }
 
 fn split_scheme(text: &str) -> (Scheme, &str) {
@@ -181,36 +315,80 @@ fn split_scheme(text: &str) -> (Scheme, &str) {
     found.unwrap_or((Scheme::Dns, text))
 }
 
-/// Host and port; what follows the last colon counts as a port only if it is a number. None: nothing follows it.
-fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
+/// Host and port; what follows the last colon counts as a port only if it is a number.
+fn split_port(text: &str) -> Result<(&str, Option<u16>), String> {
     match text.rsplit_once(':') {
-        Some((_, "")) => None,
-        Some((host, port)) => Some(port.parse().map_or((text, None), |port| (host, Some(port)))),
-        None => Some((text, None)),
+        Some((_, "")) => Err("a port is expected after the last colon".to_owned()),
+        Some((host, port)) if is_number(port) => match port.parse() {
+            Ok(port) => Ok((host, Some(port))),
+            Err(_) => Err(format!("a port is a number from 0 to 65535, not {port}")),
+        },
+        _ => Ok((text, None)),
     }
 }
 
-/// The same zone on the same port may be served once, unless the blocks listen on different addresses.
-fn check_overlaps(config: &Config, blocks: &[Block], default_port: u16, errors: &mut Vec<CorefileError>) {
-    let mut served: HashMap<(Name, u16), Vec<&[BindAddress]>> = HashMap::new();
-    for (server, block) in config.servers.iter().zip(blocks) {
-        let addresses = server.bind.addresses.as_slice();
-        for key in &server.keys {
-            let port = key.port.unwrap_or(default_port);
-            let others = served.entry((key.zone.clone(), port)).or_default();
-            let overlaps = |other: &&&[BindAddress]| {
-                other.is_empty() || addresses.is_empty() || other.iter().any(|address| addresses.contains(address))
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|octet| octet.is_ascii_digit())
+}
+
+/// The same zone on the same port may be served once, unless the blocks listen on different addresses. Where the same
+/// zone is written in two letter cases, CoreDNS 1.13 takes both and answers for the one in lower case: we say so.
+fn leave_out_overlaps(
+    config: &mut Config,
+    written: &[Vec<WrittenKey<'_>>],
+    default_port: u16,
+    warnings: &mut Vec<String>,
+    errors: &mut Vec<CorefileError>,
+) {
+    let mut kept: HashMap<(Name, u16), Vec<(usize, usize)>> = HashMap::new();
+    let mut left_out = Vec::new();
+    for (block, keys) in written.iter().enumerate() {
+        for (place, key) in keys.iter().enumerate() {
+            let port = key.key.port.unwrap_or(default_port);
+            let others = kept.entry((key.key.zone.clone(), port)).or_default();
+            let key_at = |(block, place): (usize, usize)| written.get(block).and_then(|keys| keys.get(place));
+            let overlapping = others.iter().position(|(other, _)| listen_together(config, *other, block));
+            let Some((at, other)) = overlapping.and_then(|at| Some((at, key_at(*others.get(at)?)?))) else {
+                others.push((block, place));
+                continue;
             };
-            if others.iter().any(|other| overlaps(&other))
-                && let Some(token) = block.keys.first()
-            {
-                let what = format!(
-                    "cannot serve {} on port {port}: it is already defined; merge the blocks, or give them different `bind` addresses",
-                    key.zone
-                );
-                errors.push(error_at(token, what));
+            let zone = &key.zone;
+            if other.zone == key.zone {
+                let line = other.token.line;
+                errors.push(error_at(key.token, format!(
+                    "cannot serve {zone} on port {port}: it is already defined in line {line}; merge the blocks, or give them different `bind` addresses"
+                )));
+                continue;
             }
-            others.push(addresses);
+            let is_other_lower = other.zone == other.zone.to_lowercase();
+            let loser = if is_other_lower { key } else { other };
+            let winner = if is_other_lower { other } else { key };
+            let what = format!(
+                "zone {} is left out: line {} has the same as {}, and names ignore letter case; merge the blocks",
+                loser.zone, winner.token.line, winner.zone
+            );
+            warnings.push(error_at(loser.token, what).to_string());
+            match others.get_mut(at) {
+                Some(kept) if !is_other_lower => left_out.push(std::mem::replace(kept, (block, place))),
+                _ => left_out.push((block, place)),
+            }
         }
     }
+    left_out.sort_unstable();
+    for (block, place) in left_out.into_iter().rev() {
+        if let Some(server) = config.servers.get_mut(block) {
+            server.keys.remove(place);
+        }
+    }
+    config.servers.retain(|server| !server.keys.is_empty());
+}
+
+/// Whether two blocks have a listen address in common, as far as the file tells.
+fn listen_together(config: &Config, one: usize, other: usize) -> bool {
+    let addresses = |block: usize| -> &[BindAddress] {
+        config.servers.get(block).map_or(&[], |server| server.bind.addresses.as_slice())
+    };
+    let (one, other) = (addresses(one), addresses(other));
+    one.is_empty() || other.is_empty() || one.iter().any(|address| other.contains(address))
 }

@@ -8,20 +8,24 @@ mod lex;
 mod lower;
 mod parse;
 mod surroundings;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha512};
 
 pub use self::cursor::{Cursor, parse_zone};
 use self::parse::Block;
-pub use self::surroundings::{Surroundings, System};
+use self::surroundings::NotText;
+pub use self::surroundings::{Surroundings, System, text};
 use crate::config::Config;
 
 /// What is wrong with a Corefile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}: {what}")]
+#[error("{file}:{line}: {}", one_line(what))]
 pub struct CorefileError {
     /// The file as it was named.
     pub file: String,
@@ -72,10 +76,7 @@ impl Source {
         match self {
             Self::File(path) => {
                 let name = path.display().to_string();
-                let text = system.read(path).map_err(|error| {
-                    let what = format!("the Corefile cannot be read: {error}");
-                    vec![CorefileError { file: name.clone(), line: 1, what }]
-                })?;
+                let text = system.read(path).map_err(|error| vec![unreadable(&name, &error)])?;
                 read(&text, &name, &system)
             }
             Self::Text { name, text } => read(text, name, &system),
@@ -90,6 +91,25 @@ impl fmt::Display for Source {
             Self::Text { name, .. } => f.write_str(name),
         }
     }
+}
+
+/// The error that a Corefile cannot be read, at its line if it is no text.
+pub fn unreadable(file: &str, error: &io::Error) -> CorefileError {
+    let not_text = error.get_ref().and_then(|inner| inner.downcast_ref::<NotText>());
+    let what = format!("the Corefile cannot be read: {error}");
+    CorefileError { file: file.to_owned(), line: not_text.map_or(1, |not_text| not_text.line), what }
+}
+
+/// A text from a file cannot begin a line of its own, or speak to a terminal.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() {
+            true => line.extend(character.escape_default()),
+            false => line.push(character),
+        }
+    }
+    line
 }
 
 /// Reads a Corefile from a text; `file` is what messages call it, and its folder is where imports are looked for.

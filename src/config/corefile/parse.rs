@@ -1,6 +1,6 @@
 //! Tokens to server blocks of directives; imports and snippets are put in place.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use super::lex::{Token, lex};
@@ -24,8 +24,10 @@ pub struct Directive {
     pub tokens: Vec<Token>,
 }
 
-/// How often files and snippets may be put in place: an import of itself ends here.
+/// How often files and snippets may be put in place: a snippet that imports itself through others ends here.
 const EXPANSIONS_MAX: usize = 10_000;
+/// How often the value of a variable may name another variable: one that names itself ends here.
+const VARIABLES_MAX: usize = 100;
 /// How many tokens there may be in all, which bounds what nested imports can make of a few lines.
 const TOKENS_MAX: usize = 1_000_000;
 
@@ -41,6 +43,7 @@ pub fn parse(
         at: None,
         file: file.to_owned(),
         snippets: HashMap::new(),
+        importers: HashMap::new(),
         expansions: 0,
         surroundings,
         warnings,
@@ -54,6 +57,8 @@ struct Parser<'a> {
     at: Option<usize>,
     file: String,
     snippets: HashMap<String, Vec<Token>>,
+    /// The files that an imported file is in, directly or through others.
+    importers: HashMap<String, HashSet<String>>,
     expansions: usize,
     surroundings: &'a dyn Surroundings,
     warnings: &'a mut Vec<String>,
@@ -84,13 +89,20 @@ impl Parser<'_> {
             return Ok(Block::default());
         }
         let has_brace = self.text() == "{";
+        let begins = self.token().line;
         if !has_brace {
             // The braces of the only block may be left out.
             self.step_back();
         }
         self.directives(&mut block)?;
         if has_brace && self.text() != "}" {
-            return Err(self.error(format!("unexpected {:?}: the block is not closed, '}}' is missing", self.text())));
+            let quote = if self.text().contains('\n') { "; or is a quote open?" } else { "" };
+            let what = format!("the block that begins in line {begins} is not closed: '}}' is missing{quote}");
+            return Err(self.error(what));
+        }
+        if block.keys.is_empty() && !block.directives.is_empty() {
+            let error = self.error("the block that ends here has no zone and is left out; is a variable not set?");
+            self.warnings.push(error.to_string());
         }
         Ok(block)
     }
@@ -227,9 +239,9 @@ impl Parser<'_> {
         }
         self.expansions += 1;
         if self.expansions > EXPANSIONS_MAX {
-            return Err(
-                self.error(format!("import: more than {EXPANSIONS_MAX} imports; {pattern:?} seems to import itself"))
-            );
+            return Err(self.error(format!(
+                "import: more than {EXPANSIONS_MAX} imports; {pattern:?} seems to import itself through others"
+            )));
         }
         let imported = match self.snippets.get(pattern) {
             Some(tokens) => tokens.clone(),
@@ -261,19 +273,34 @@ impl Parser<'_> {
         }
         let mut tokens = Vec::new();
         for file in files {
-            tokens.extend(self.import_file(pattern, &file, is_pattern)?);
+            tokens.extend(self.import_file(&file, is_pattern)?);
         }
         Ok(tokens)
     }
 
-    fn import_file(&self, pattern: &str, file: &Path, is_pattern: bool) -> Result<Vec<Token>, CorefileError> {
+    fn import_file(&mut self, file: &Path, is_pattern: bool) -> Result<Vec<Token>, CorefileError> {
+        self.note_importer(file)?;
         match self.surroundings.read(file) {
             Ok(text) => Ok(lex(&text, &file.to_string_lossy())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_pattern => Err(self.error(format!(
-                "import: file {pattern:?} is not there; to allow that, use a pattern such as \"*.conf\""
+                "import: file {} is not there; to allow that, use a pattern such as \"*.conf\"",
+                file.display()
             ))),
             Err(error) => Err(self.error(format!("import: cannot read {}: {error}", file.display()))),
         }
+    }
+
+    /// Remembers which files a file is in; one that is in itself would never end.
+    fn note_importer(&mut self, file: &Path) -> Result<(), CorefileError> {
+        let importer = self.token().file.to_string();
+        let imported = file.to_string_lossy().into_owned();
+        let mut around = self.importers.get(&importer).cloned().unwrap_or_default();
+        around.insert(importer);
+        if around.contains(&imported) {
+            return Err(self.error(format!("import: {imported} imports itself, directly or through another file")));
+        }
+        self.importers.entry(imported).or_default().extend(around);
+        Ok(())
     }
 
     /// The tokens from here to the end of the line.
@@ -319,15 +346,16 @@ impl Parser<'_> {
         self.expand_form(&expanded, "{$", "}")
     }
 
+    /// A value may name another variable; `{$}` stays, and so does what follows it, as in Caddy.
     fn expand_form(&self, text: &str, open: &str, close: &str) -> String {
-        let (mut expanded, mut rest) = (String::new(), text);
-        while let Some((before, after)) = rest.split_once(open) {
+        let mut text = text.to_owned();
+        for _ in 0..VARIABLES_MAX {
+            let Some((before, after)) = text.split_once(open) else { break };
             let Some((name, behind)) = after.split_once(close).filter(|(name, _)| !name.is_empty()) else { break };
-            expanded.push_str(before);
-            expanded.push_str(&self.surroundings.variable(name).unwrap_or_default());
-            rest = behind;
+            let value = self.surroundings.variable(name).unwrap_or_default();
+            text = format!("{before}{value}{behind}");
         }
-        expanded + rest
+        text
     }
 
     fn error(&self, what: impl Into<String>) -> CorefileError {

@@ -38,7 +38,11 @@ impl Bind {
                 if cursor.word() != "except" {
                     return Err(cursor.unknown("except"));
                 }
-                for argument in cursor.arguments() {
+                let arguments = cursor.arguments();
+                if arguments.is_empty() {
+                    return Err(cursor.error("except takes at least one address or interface"));
+                }
+                for argument in arguments {
                     bind.except.push(BindAddress::parse(cursor, &argument)?);
                 }
             }

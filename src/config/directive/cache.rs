@@ -89,6 +89,13 @@ impl Cache {
             cache.denial.ttl_max = ttl;
             arguments.remove(0);
         }
+        if let Some(zone) = arguments.first()
+            && cursor.duration(zone, "a TTL").is_ok()
+        {
+            cursor.warn(format!(
+                "{zone} is read as a zone, and nothing else is remembered; a TTL is written as a number of seconds"
+            ));
+        }
         cache.zones = cursor.zones(&arguments);
         while cursor.next_option() {
             cache.lower_option(cursor)?;
@@ -117,6 +124,7 @@ impl Cache {
             "disable" => {
                 let arguments = cursor.arguments();
                 let (class, zones) = match arguments.split_first() {
+                    Some((class, [])) => (class.as_str(), vec![Name::root()]),
                     Some((class, zones)) => (class.as_str(), cursor.zones(zones)),
                     None => return Err(cursor.error("disable takes success or denial, and zones")),
                 };
@@ -158,9 +166,12 @@ impl Cache {
     }
 }
 
+/// The largest TTL there is (RFC 2181 section 8).
+const TTL_MAX: u64 = 2_147_483_647;
+
 fn lower_ttl(cursor: &Cursor<'_>, seconds: i64) -> Result<Duration, CorefileError> {
-    match u32::try_from(seconds) {
-        Ok(seconds @ 1..) => Ok(Duration::from_secs(seconds.into())),
+    match u64::try_from(seconds) {
+        Ok(seconds @ 1..) => Ok(Duration::from_secs(seconds.min(TTL_MAX))),
         _ => Err(cursor.error(format!("a TTL is a number of seconds above zero, not {seconds}"))),
     }
 }
@@ -170,16 +181,20 @@ fn lower_side(cursor: &mut Cursor<'_>, default: CacheSide) -> Result<CacheSide, 
     let option = cursor.word().to_owned();
     let mut side = default;
     let arguments = cursor.arguments();
-    if arguments.is_empty() || arguments.len() > 3 {
+    if arguments.is_empty() {
         return Err(cursor.error(format!("{option} takes a capacity, and perhaps a TTL and a smallest TTL")));
     }
-    for (place, argument) in arguments.iter().enumerate() {
-        let number: i64 = cursor.number(argument, &format!("a value of {option}"), i64::MIN..=i64::MAX)?;
+    cursor.leave_out(arguments.get(3..).unwrap_or_default());
+    for (place, argument) in arguments.iter().take(3).enumerate() {
+        let advice = if argument == "}" { "; put '}' on a line of its own" } else { "" };
+        let number: i64 = argument.parse().map_err(|_| {
+            cursor.error(format!("{option} takes numbers: a capacity, a TTL, a smallest TTL, not {argument:?}{advice}"))
+        })?;
         match place {
             0 => side.capacity = usize::try_from(number).unwrap_or(0).max(1024),
             1 => side.ttl_max = lower_ttl(cursor, number)?,
-            _ => match u32::try_from(number) {
-                Ok(seconds) => side.ttl_min = Duration::from_secs(seconds.into()),
+            _ => match u64::try_from(number) {
+                Ok(seconds) => side.ttl_min = Duration::from_secs(seconds.min(TTL_MAX)),
                 Err(_) => return Err(cursor.error(format!("the smallest TTL of {option} is not negative"))),
             },
         }
@@ -192,14 +207,18 @@ fn lower_serve_stale(cursor: &mut Cursor<'_>) -> Result<ServeStale, CorefileErro
     let mut stale = ServeStale { duration: Duration::from_secs(3600), verify: false };
     let arguments = cursor.arguments();
     for (place, argument) in arguments.iter().enumerate() {
-        match (place, argument.as_str()) {
+        match (place, argument.to_ascii_lowercase().as_str()) {
+            (0, _) => stale.duration = cursor.duration(argument, "the first value of serve_stale")?,
             (1, "immediate") => stale.verify = false,
             (1, "verify") => stale.verify = true,
-            (0, text) => stale.duration = cursor.duration(text, "the time of serve_stale")?,
+            (1, _) => {
+                return Err(
+                    cursor.error(format!("the second value of serve_stale is immediate or verify, not {argument:?}"))
+                );
+            }
+            (_, "}") => return Err(cursor.error("serve_stale: put '}' on a line of its own")),
             _ => {
-                return Err(cursor.error(format!(
-                    "serve_stale takes a duration and immediate or verify; {argument:?} is not built yet"
-                )));
+                return Err(cursor.error(format!("serve_stale: a third value such as {argument:?} is not built yet")));
             }
         }
     }

@@ -31,7 +31,10 @@ impl Dns64 {
             while cursor.next_option() {
                 match cursor.word() {
                     "prefix" => {
-                        let text = cursor.one_argument("a prefix such as 64:ff9b::/96")?;
+                        if !cursor.next_argument() {
+                            return Err(cursor.error("prefix takes a prefix such as 64:ff9b::/96"));
+                        }
+                        let text = cursor.word().to_owned();
                         dns64.prefix = lower_prefix(cursor, &text)?;
                     }
                     "translate_all" => dns64.translate_all = true,
@@ -45,17 +48,19 @@ impl Dns64 {
 }
 
 /// A prefix that a NAT64 can use (RFC 6052 section 2.2); unlike CoreDNS, which takes /72, /80 and /88, too.
-fn lower_prefix(cursor: &Cursor<'_>, text: &str) -> Result<Ipv6Net, CorefileError> {
-    let refuse = |why: &str| cursor.error(format!("{text:?} is not a NAT64 prefix: {why}"));
-    let prefix: Ipv6Net = text.parse().map_err(|_| refuse("it is an IPv6 prefix such as 64:ff9b::/96"))?;
+fn lower_prefix(cursor: &mut Cursor<'_>, text: &str) -> Result<Ipv6Net, CorefileError> {
+    let refuse = |cursor: &Cursor<'_>, why: &str| cursor.error(format!("{text:?} is not a NAT64 prefix: {why}"));
+    let prefix: Ipv6Net =
+        text.parse().map_err(|_| refuse(cursor, "it is to be an IPv6 prefix such as 64:ff9b::/96"))?;
     if ![32, 40, 48, 56, 64, 96].contains(&prefix.prefix_len()) {
-        return Err(refuse("its length is one of 32, 40, 48, 56, 64 and 96 (RFC 6052)"));
+        return Err(refuse(cursor, "its length is to be one of 32, 40, 48, 56, 64 and 96 (RFC 6052)"));
     }
-    if prefix.addr() != prefix.network() {
-        return Err(refuse("it has bits beyond its length"));
+    let trimmed = prefix.trunc();
+    if trimmed.addr() != prefix.addr() {
+        cursor.warn(format!("{text:?} has bits beyond its length; it is read as {trimmed}"));
     }
-    match prefix.addr().octets().get(8) {
-        Some(0) => Ok(prefix),
-        _ => Err(refuse("bits 64 to 71 are zero (RFC 6052)")),
+    match trimmed.addr().octets().get(8) {
+        Some(0) => Ok(trimmed),
+        _ => Err(refuse(cursor, "bits 64 to 71 are to be zero (RFC 6052)")),
     }
 }

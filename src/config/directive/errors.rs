@@ -80,11 +80,10 @@ impl Consolidate {
             "info" => ConsolidateLevel::Info,
             "warning" => ConsolidateLevel::Warning,
             "error" => ConsolidateLevel::Error,
+            "}" => return Err(cursor.error("consolidate: put '}' on a line of its own")),
             other => return Err(cursor.error(format!("a level is debug, info, warning or error, not {other:?}"))),
         };
-        if let Err(error) = regex::Regex::new(pattern) {
-            return Err(cursor.error(format!("{pattern:?} is no regular expression: {error}")));
-        }
-        Ok(Self { period: cursor.duration(period, "the period")?, pattern: pattern.clone(), level, show_first })
+        let pattern = super::pattern::lower_pattern(cursor, pattern)?;
+        Ok(Self { period: cursor.duration(period, "the period")?, pattern, level, show_first })
     }
 }

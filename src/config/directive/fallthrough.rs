@@ -19,12 +19,19 @@ impl Fallthrough {
 }
 
 impl Fallthrough {
-    /// Reads the option's zones; none means every name.
-    pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
+    /// Reads the option's zones; none means every name. `served` are the zones of the directive: one that has no name in
+    /// common with them is a slip of the pen.
+    pub fn lower(cursor: &mut Cursor<'_>, served: &[Name]) -> Result<Self, CorefileError> {
         let arguments = cursor.arguments();
         if arguments.is_empty() {
             return Ok(Self { zones: Some(vec![Name::root()]) });
         }
-        Ok(Self { zones: Some(cursor.zones(&arguments)) })
+        let zones = cursor.zones(&arguments);
+        for zone in &zones {
+            if !served.iter().any(|served| served.zone_of(zone) || zone.zone_of(served)) {
+                cursor.warn(format!("fallthrough {zone} has no effect: this directive serves no name in it"));
+            }
+        }
+        Ok(Self { zones: Some(zones) })
     }
 }

@@ -1,8 +1,8 @@
 //! `forward FROM TO... { ... }`: ask other servers.
 
-use crate::config::corefile::{CorefileError, Cursor, parse_zone};
+use crate::config::corefile::{CorefileError, Cursor, Surroundings, parse_zone};
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -114,10 +114,16 @@ impl Forward {
                 "takes a zone and servers; after {from:?} there is no server, e.g. `forward . {from}`"
             )));
         }
-        let from_zones = parse_zone(from).ok_or_else(|| cursor.error(format!("{from:?} is no zone")))?;
-        let Some(first) = from_zones.into_iter().next() else {
+        let from_zones = parse_zone(from).unwrap_or_default();
+        let Some(first) = from_zones.first().cloned() else {
             return Err(cursor.error(format!("{from:?} is no zone")));
         };
+        if from_zones.len() > 1 {
+            cursor.warn(format!("{from} stands for {} zones, of which only {first} is forwarded", from_zones.len()));
+        }
+        if to.len() > TO_MAX {
+            return Err(cursor.error(format!("takes at most {TO_MAX} servers, not {}", to.len())));
+        }
         let mut forward = Self {
             from: first,
             to: Vec::new(),
@@ -139,13 +145,19 @@ impl Forward {
         for word in to {
             forward.lower_to(cursor, word)?;
         }
-        match forward.to.len() {
-            0 => return Err(cursor.error("no valid upstream addresses found")),
-            1..=TO_MAX => {}
-            count => return Err(cursor.error(format!("takes at most {TO_MAX} servers, not {count}"))),
+        if forward.to.is_empty() {
+            let files: Vec<_> = forward.files.iter().map(|file| file.display().to_string()).collect();
+            let files = files.join(" and ");
+            return Err(cursor.error(format!("no valid upstream addresses found: {files} has no `nameserver` line")));
         }
         while cursor.next_option() {
             forward.lower_option(cursor)?;
+        }
+        let named = forward.to.iter().find_map(|to| to.server_name.as_ref());
+        if let (Some(name), Some(other)) = (named, &forward.tls.server_name) {
+            return Err(
+                cursor.error(format!("tls_servername {other} and %{name} cannot both be set; keep one of them"))
+            );
         }
         let needs_name = forward.to.iter().any(|to| to.transport == UpstreamTransport::Tls && to.server_name.is_none());
         if needs_name && forward.tls.server_name.is_none() {
@@ -162,23 +174,34 @@ impl Forward {
             Some(("tls", rest)) => (UpstreamTransport::Tls, rest),
             Some((scheme, _)) => return Err(cursor.error(format!("{scheme}:// servers are not built yet: {word:?}"))),
         };
-        if let Some(upstream) = parse_upstream(rest, transport) {
-            self.to.push(upstream);
+        if let Some(upstream) = parse_upstream(cursor.surroundings, rest, transport) {
+            self.add(upstream);
             return Ok(());
         }
         let is_path = rest.contains('/') || cursor.surroundings.read(Path::new(rest)).is_ok();
         if !is_path {
-            return Err(
-                cursor.error(format!("not an IP address or file: {word:?}; IPv6 with a port is [2001:db8::1]:53"))
-            );
+            let advice = match rest.contains(':') {
+                true => "IPv6 is 2001:db8::1, or [2001:db8::1]:53 with a port",
+                false => "names of servers are not looked up; write the address",
+            };
+            return Err(cursor.error(format!("not an IP address or file: {word:?}; {advice}")));
         }
         let text = cursor
             .surroundings
             .read(Path::new(rest))
             .map_err(|error| cursor.error(format!("not an IP address or file: {word:?} ({error})")))?;
-        self.to.extend(name_servers(&text).map(|address| Upstream { address, transport, server_name: None }));
+        for address in name_servers(cursor.surroundings, &text) {
+            self.add(Upstream { address, transport, server_name: None });
+        }
         self.files.push(rest.into());
         Ok(())
+    }
+
+    /// A server that is named twice is one.
+    fn add(&mut self, upstream: Upstream) {
+        if !self.to.contains(&upstream) {
+            self.to.push(upstream);
+        }
     }
 
     fn lower_option(&mut self, cursor: &mut Cursor<'_>) -> Result<(), CorefileError> {
@@ -300,27 +323,102 @@ fn lower_duration(cursor: &mut Cursor<'_>) -> Result<Duration, CorefileError> {
     cursor.duration(&text, &option)
 }
 
-/// `ADDRESS[%NAME]` or `ADDRESS:PORT[%NAME]`; for plain DNS what follows % is the interface of a link-local address.
-fn parse_upstream(text: &str, transport: UpstreamTransport) -> Option<Upstream> {
+/// `ADDRESS`, `ADDRESS:PORT` or `[ADDRESS]:PORT`, with `%NAME` behind the address or the port. For plain DNS the name is
+/// the interface of a link-local address.
+fn parse_upstream(surroundings: &dyn Surroundings, text: &str, transport: UpstreamTransport) -> Option<Upstream> {
     let port = match transport {
         UpstreamTransport::Plain => 53,
         UpstreamTransport::Tls => 853,
     };
-    let (address, suffix) = text.split_once('%').map_or((text, None), |(address, suffix)| (address, Some(suffix)));
-    let server_name = suffix.filter(|_| transport == UpstreamTransport::Tls).map(str::to_owned);
+    let (address, name) = split_name(text);
     let address = match address.parse() {
         Ok(ip) => SocketAddr::new(ip, port),
         Err(_) => address.parse().ok()?,
     };
-    Some(Upstream { address, transport, server_name })
+    Some(match transport {
+        UpstreamTransport::Plain => {
+            Upstream { address: with_scope(surroundings, address, name), transport, server_name: None }
+        }
+        UpstreamTransport::Tls => Upstream { address, transport, server_name: name.map(str::to_owned) },
+    })
+}
+
+/// The address without its `%NAME`, and that name.
+fn split_name(text: &str) -> (String, Option<&str>) {
+    let Some((address, rest)) = text.rsplit_once('%') else { return (text.to_owned(), None) };
+    let is_bare_v6 = address.parse::<Ipv6Addr>().is_ok();
+    let (name, port) = rest.rsplit_once(':').filter(|_| !is_bare_v6).unwrap_or((rest, ""));
+    let colon = if port.is_empty() { "" } else { ":" };
+    let (name, bracket) = name.strip_suffix(']').map_or((name, ""), |name| (name, "]"));
+    (format!("{address}{bracket}{colon}{port}"), Some(name).filter(|name| !name.is_empty()))
+}
+
+/// An address with the interface that it is reached through, by name or number (RFC 4007 section 11).
+fn with_scope(surroundings: &dyn Surroundings, mut address: SocketAddr, interface: Option<&str>) -> SocketAddr {
+    let index = interface.filter(|name| !name.contains('/')).and_then(|name| {
+        let named = || surroundings.read(Path::new(&format!("/sys/class/net/{name}/ifindex"))).ok();
+        name.parse().ok().or_else(|| named()?.trim().parse().ok())
+    });
+    if let (SocketAddr::V6(v6), Some(index)) = (&mut address, index)
+        && v6.ip().is_unicast_link_local()
+    {
+        v6.set_scope_id(index);
+    }
+    address
 }
 
 /// The `nameserver` lines of a file in resolv.conf's form, port 53.
-fn name_servers(text: &str) -> impl Iterator<Item = SocketAddr> + '_ {
-    text.lines().filter_map(|line| {
+fn name_servers(surroundings: &dyn Surroundings, text: &str) -> Vec<SocketAddr> {
+    let parse = |line: &str| {
         let mut words = line.split_whitespace();
         let address = (words.next()? == "nameserver").then(|| words.next())??;
-        let address = address.split('%').next().unwrap_or(address);
-        Some(SocketAddr::new(address.parse().ok()?, 53))
-    })
+        let (address, interface) = address.split_once('%').map_or((address, None), |(ip, name)| (ip, Some(name)));
+        Some(with_scope(surroundings, SocketAddr::new(address.parse().ok()?, 53), interface))
+    };
+    text.lines().filter_map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::corefile::System;
+
+    fn check(text: &str, expected: Option<(&str, Option<&str>)>) {
+        let transport = if text.starts_with("tls://") { UpstreamTransport::Tls } else { UpstreamTransport::Plain };
+        let rest = text.trim_start_matches("tls://");
+        let found = parse_upstream(&System { port: 53 }, rest, transport);
+        let found = found.map(|upstream| (upstream.address.to_string(), upstream.server_name));
+        let found = found.as_ref().map(|(address, name)| (address.as_str(), name.as_deref()));
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn a_server_is_an_address_with_an_optional_port_and_name() {
+        check("192.0.2.1", Some(("192.0.2.1:53", None)));
+        check("192.0.2.1:5300", Some(("192.0.2.1:5300", None)));
+        check("2001:DB8::1", Some(("[2001:db8::1]:53", None)));
+        check("[::1]:53", Some(("[::1]:53", None)));
+        check("[64:ff9b::8.8.8.8]:53", Some(("[64:ff9b::808:808]:53", None)));
+        check("tls://9.9.9.9", Some(("9.9.9.9:853", None)));
+        check("tls://9.9.9.9%dns.quad9.net", Some(("9.9.9.9:853", Some("dns.quad9.net"))));
+        check("tls://9.9.9.9%dns.quad9.net:8853", Some(("9.9.9.9:8853", Some("dns.quad9.net"))));
+        check("tls://9.9.9.9:8853%dns.quad9.net", Some(("9.9.9.9:8853", Some("dns.quad9.net"))));
+        check("tls://2620:fe::fe%dns.quad9.net", Some(("[2620:fe::fe]:853", Some("dns.quad9.net"))));
+        check("tls://[2620:fe::fe%dns.quad9.net]:8853", Some(("[2620:fe::fe]:8853", Some("dns.quad9.net"))));
+        check("[2001:db8::1]", None);
+        check("dns.google", None);
+        check("192.0.2.1:70000", None);
+    }
+
+    #[test]
+    fn a_link_local_address_keeps_its_interface() {
+        check("fe80::1%7", Some(("[fe80::1%7]:53", None)));
+        check("[fe80::1%7]:5300", Some(("[fe80::1%7]:5300", None)));
+        check("fe80::1%lo", Some(("[fe80::1%1]:53", None)));
+        check("2001:db8::1%7", Some(("[2001:db8::1]:53", None)));
+        let text =
+            "# nameserver 192.0.2.9\nsearch a.org\nnameserver fe80::1%7\n nameserver 192.0.2.1 # c\nnameserver x\n";
+        let found: Vec<String> = name_servers(&System { port: 53 }, text).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["[fe80::1%7]:53", "192.0.2.1:53"]);
+    }
 }

@@ -2,8 +2,9 @@
 
 use crate::config::corefile::{CorefileError, Cursor};
 
+use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Fallthrough;
@@ -33,6 +34,7 @@ impl Hosts {
     pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
         cursor.advance();
         let arguments = cursor.arguments();
+        let is_named = !arguments.is_empty();
         let (file, zones) = match arguments.split_first() {
             Some((file, zones)) => (PathBuf::from(file), zones),
             None => (PathBuf::from("/etc/hosts"), arguments.as_slice()),
@@ -53,9 +55,8 @@ impl Hosts {
         if cursor.advance() {
             return Err(cursor.once());
         }
-        if cursor.surroundings.read(&hosts.file).is_err() && hosts.inline.is_empty() {
-            let what = format!("File does not exist: {}", hosts.file.display());
-            cursor.warn(what);
+        if is_named || hosts.inline.is_empty() {
+            warn_of_file(cursor, &hosts.file);
         }
         Ok(hosts)
     }
@@ -64,17 +65,18 @@ impl Hosts {
         match cursor.word() {
             "fallthrough" => {
                 *has_fallthrough = true;
-                self.fallthrough = Fallthrough::lower(cursor)?;
+                self.fallthrough = Fallthrough::lower(cursor, &self.zones)?;
             }
             "no_reverse" => self.no_reverse = true,
             "ttl" => {
-                let text = cursor.one_argument("a number of seconds")?;
+                let text = cursor.first_argument("a number of seconds")?;
                 self.ttl = cursor.number(&text, "ttl", 1..=65535)?;
             }
             "reload" => {
                 let text = cursor.one_argument("a duration")?;
                 self.reload = cursor.duration(&text, "reload")?;
             }
+            "fallthrough_unsupported" => return Err(cursor.error("fallthrough_unsupported is not built yet")),
             word if *has_fallthrough => {
                 let what = format!("unknown property {word:?}; lines of addresses stand before fallthrough");
                 return Err(cursor.error(what));
@@ -90,11 +92,22 @@ impl Hosts {
 
     /// `ADDRESS NAME...`; what is no address or no name is left out with a warning.
     fn lower_line(&mut self, cursor: &mut Cursor<'_>, address: &str, names: &[String]) {
-        let Ok(address) = address.parse() else {
+        let Ok(address) = address.split('%').next().unwrap_or(address).parse() else {
             let what = format!("{address:?} is no address; the line is left out");
             return cursor.warn(what);
         };
         let names: Vec<Name> = names.iter().filter_map(|name| crate::dns::parse_name(name).ok()).collect();
         self.inline.push((address, names));
+    }
+}
+
+/// A file may come later: that it cannot be read is no error.
+fn warn_of_file(cursor: &mut Cursor<'_>, file: &Path) {
+    match cursor.surroundings.find(file) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            cursor.warn(format!("File does not exist: {}", file.display()));
+        }
+        Err(error) => cursor.warn(format!("File cannot be read: {}: {error}", file.display())),
     }
 }

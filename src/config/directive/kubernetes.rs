@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Fallthrough;
+use crate::config::selector::Selector;
 use crate::dns::Name;
 
 /// Which objects are served under which zones.
@@ -87,7 +88,11 @@ impl Kubernetes {
             ignore_empty_service: false,
             startup_timeout: Duration::from_secs(5),
         };
-        let is_reverse = |zone: &Name| zone.to_lowercase().to_ascii().ends_with(".arpa.");
+        // home.arpa is no reverse zone (RFC 8375).
+        let is_reverse = |zone: &Name| {
+            let labels: Vec<_> = zone.iter().rev().take(2).map(<[u8]>::to_ascii_lowercase).collect();
+            matches!(labels.as_slice(), [last, before] if last == b"arpa" && (before == b"in-addr" || before == b"ip6"))
+        };
         if kubernetes.zones.iter().all(is_reverse) {
             return Err(cursor.error("a zone that is not a reverse zone must be named, such as cluster.local"));
         }
@@ -97,10 +102,14 @@ impl Kubernetes {
         if kubernetes.namespace_labels.is_some() && !kubernetes.namespaces.is_empty() {
             return Err(cursor.error("namespaces and namespace_labels cannot both be set; keep one of them"));
         }
-        match cursor.advance() {
-            true => Err(cursor.once()),
-            false => Ok(kubernetes),
+        if cursor.advance() {
+            return Err(cursor.once());
         }
+        if matches!(&kubernetes.source, ObjectSource::Endpoint { url, .. } if url.is_empty()) {
+            cursor.warn("tls belongs to `endpoint`, and there is none; it is left out");
+            kubernetes.source = ObjectSource::Cluster;
+        }
+        Ok(kubernetes)
     }
 
     fn lower_option(&mut self, cursor: &mut Cursor<'_>) -> Result<(), CorefileError> {
@@ -118,10 +127,11 @@ impl Kubernetes {
                 }
             }
             "namespaces" => {
-                self.namespaces = cursor.arguments();
-                if self.namespaces.is_empty() {
+                let namespaces = cursor.arguments();
+                if namespaces.is_empty() {
                     return Err(cursor.error("namespaces takes at least one namespace"));
                 }
+                self.namespaces.extend(namespaces);
             }
             "endpoint" | "tls" | "kubeconfig" | "manifests" => self.lower_source(cursor)?,
             "noendpoints" => {
@@ -130,17 +140,17 @@ impl Kubernetes {
             }
             "labels" => self.labels = Some(lower_selector(cursor)?),
             "namespace_labels" => self.namespace_labels = Some(lower_selector(cursor)?),
-            "fallthrough" => self.fallthrough = Fallthrough::lower(cursor)?,
+            "fallthrough" => self.fallthrough = Fallthrough::lower(cursor, &self.zones)?,
             "ttl" => {
-                let text = cursor.one_argument("a number of seconds")?;
+                let text = cursor.first_argument("a number of seconds")?;
                 self.ttl = cursor.number(&text, "ttl", 0..=3600)?;
             }
-            "ignore" => match cursor.one_argument("empty_service")?.as_str() {
+            "ignore" => match cursor.first_argument("empty_service")?.as_str() {
                 "empty_service" => self.ignore_empty_service = true,
                 other => return Err(cursor.error(format!("ignore takes empty_service, not {other:?}"))),
             },
             "startup_timeout" => {
-                let text = cursor.one_argument("a duration")?;
+                let text = cursor.first_argument("a duration")?;
                 self.startup_timeout = cursor.duration(&text, "startup_timeout")?;
             }
             "upstream" => return Err(cursor.error("unknown property \"upstream\": CoreDNS 1.7 removed it; remove the line, names outside the cluster are looked up by this server itself")),
@@ -163,7 +173,10 @@ impl Kubernetes {
         let option = cursor.word().to_owned();
         let arguments = cursor.arguments();
         self.source = match (option.as_str(), arguments.as_slice()) {
-            ("endpoint", [url, ..]) => ObjectSource::Endpoint { url: url.clone(), tls: self.endpoint_tls() },
+            ("endpoint", [url, others @ ..]) => {
+                cursor.leave_out(others);
+                ObjectSource::Endpoint { url: url.clone(), tls: self.endpoint_tls() }
+            }
             ("tls", [certificate, key, authority]) => {
                 let tls = Some((certificate.into(), key.into(), authority.into()));
                 match std::mem::take(&mut self.source) {
@@ -195,6 +208,9 @@ fn lower_selector(cursor: &mut Cursor<'_>) -> Result<String, CorefileError> {
     let option = cursor.word().to_owned();
     match cursor.arguments().join(" ") {
         selector if selector.is_empty() => Err(cursor.error(format!("{option} takes a label selector"))),
-        selector => Ok(selector),
+        selector => match Selector::parse(&selector) {
+            Ok(_) => Ok(selector),
+            Err(error) => Err(cursor.error(format!("{option}: {error}, such as tier=front or env in (test, prod)"))),
+        },
     }
 }

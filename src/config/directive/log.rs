@@ -43,6 +43,11 @@ impl LogRule {
                 format =
                     arguments.pop().unwrap_or_default().replace("{common}", COMMON).replace("{combined}", &combined);
             }
+            if let [only] = arguments.as_slice()
+                && only.contains('{')
+            {
+                cursor.warn(format!("{only:?} is read as a zone; a format stands behind one, e.g. `log . FORMAT`"));
+            }
             let zones = match arguments.is_empty() {
                 true => vec![Name::root()],
                 false => cursor.zones(&arguments),

@@ -13,6 +13,7 @@ mod hosts;
 mod kubernetes;
 mod loadbalance;
 mod log;
+mod pattern;
 mod prometheus;
 mod ready;
 mod reload;
@@ -60,13 +61,27 @@ pub const NAMES: [&str; 18] = [
     "whoami",
 ];
 
-/// A directive that is a word and nothing else: it is there.
-pub fn lower_alone(cursor: &mut Cursor<'_>) -> Result<bool, CorefileError> {
-    cursor.advance();
-    cursor.no_argument()?;
+/// `loop`: a word and nothing else, once.
+pub fn lower_loop(cursor: &mut Cursor<'_>) -> Result<bool, CorefileError> {
+    lower_word(cursor)?;
     match cursor.advance() {
         true => Err(cursor.once()),
         false => Ok(true),
+    }
+}
+
+/// `whoami`: a word and nothing else, however often.
+pub fn lower_whoami(cursor: &mut Cursor<'_>) -> Result<bool, CorefileError> {
+    lower_word(cursor)?;
+    cursor.leave_out_rest();
+    Ok(true)
+}
+
+fn lower_word(cursor: &mut Cursor<'_>) -> Result<(), CorefileError> {
+    cursor.advance();
+    match cursor.next_argument() {
+        true => Err(cursor.error(format!("takes nothing; remove {:?}", cursor.word()))),
+        false => Ok(()),
     }
 }
 
@@ -77,6 +92,9 @@ fn lower_address(cursor: &Cursor<'_>, text: &str) -> Result<String, CorefileErro
     });
     match has_port {
         true => Ok(text.to_owned()),
+        false if text.parse::<std::net::Ipv6Addr>().is_ok() || text.matches(':').count() > 1 => {
+            Err(cursor.error(format!("an address is HOST:PORT or :PORT, not {text:?}; IPv6 is [2001:db8::1]:8080")))
+        }
         false => Err(cursor.error(format!("an address is HOST:PORT or :PORT, not {text:?}"))),
     }
 }

@@ -20,9 +20,12 @@ impl Prometheus {
         };
         while cursor.next_option() {
             match cursor.word() {
-                "runtime_metrics" => cursor.warn("runtime_metrics is left out: there is no Go runtime"),
+                "runtime_metrics" => {
+                    cursor.no_argument()?;
+                    cursor.warn("runtime_metrics is left out: there is no Go runtime");
+                }
                 "tls" => return Err(cursor.error("tls is not built yet")),
-                _ => return Err(cursor.unknown("no options here but runtime_metrics")),
+                _ => return Err(cursor.unknown("runtime_metrics")),
             }
         }
         match cursor.advance() {

@@ -36,9 +36,7 @@ impl Reload {
             }
         }
         reload.jitter = reload.jitter.min(reload.interval / 2);
-        match cursor.advance() {
-            true => Err(cursor.once()),
-            false => Ok(reload),
-        }
+        cursor.leave_out_rest();
+        Ok(reload)
     }
 }

@@ -3,7 +3,7 @@
 use crate::config::corefile::{CorefileError, Cursor};
 
 use super::Fallthrough;
-use crate::dns::{Class, Name, RecordType, ResponseCode};
+use crate::dns::{Class, Name, RecordType, ResponseCode, parse_type};
 
 /// A fixed answer for the names that a pattern matches.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,17 +49,16 @@ impl Template {
             };
             let class = match class.as_str() {
                 "ANY" => TemplateClass::Any,
-                text => TemplateClass::One(
-                    text.parse().map_err(|_| cursor.error(format!("invalid class {text:?}; use IN, CH or ANY")))?,
-                ),
+                text => TemplateClass::One(parse_class(text).ok_or_else(|| {
+                    cursor.error(format!("invalid class {text:?}; classes are upper case: IN, CH or ANY"))
+                })?),
             };
-            let record_type =
-                match record_type.as_str() {
-                    "ANY" => TemplateType::Any,
-                    text => TemplateType::One(text.parse().map_err(|_| {
-                        cursor.error(format!("invalid type {text:?}; types are upper case, such as AAAA"))
-                    })?),
-                };
+            let record_type = match record_type.as_str() {
+                "ANY" => TemplateType::Any,
+                text => TemplateType::One(parse_type(text).ok_or_else(|| {
+                    cursor.error(format!("invalid type {text:?}; types are upper case, such as AAAA"))
+                })?),
+            };
             let mut template = Self {
                 class,
                 record_type,
@@ -84,21 +83,20 @@ impl Template {
                     return Err(cursor.error("match takes regular expressions"));
                 }
                 for pattern in patterns {
-                    if let Err(error) = regex::Regex::new(&pattern) {
-                        return Err(cursor.error(format!("could not parse regex {pattern:?}: {error}")));
-                    }
-                    self.patterns.push(pattern);
+                    self.patterns.push(super::pattern::lower_pattern(cursor, &pattern)?);
                 }
             }
             "rcode" => {
                 // One argument is taken, whatever follows: `{ rcode NXDOMAIN }` on one line is legal here.
-                cursor.next_argument();
+                if !cursor.next_argument() {
+                    return Err(cursor.error("rcode takes a response code, such as NXDOMAIN"));
+                }
                 self.response_code = parse_code(cursor.word()).ok_or_else(|| {
-                    cursor
-                        .error(format!("unknown rcode {:?}; use NOERROR, NXDOMAIN, REFUSED, SERVFAIL …", cursor.word()))
+                    let what = "; codes are upper case: NOERROR, NXDOMAIN, REFUSED, SERVFAIL …";
+                    cursor.error(format!("unknown rcode {:?}{what}", cursor.word()))
                 })?;
             }
-            "fallthrough" => self.fallthrough = Fallthrough::lower(cursor)?,
+            "fallthrough" => self.fallthrough = Fallthrough::lower(cursor, &self.zones)?,
             "upstream" => {
                 cursor.arguments();
             }
@@ -113,13 +111,20 @@ impl Template {
     }
 }
 
+fn parse_class(text: &str) -> Option<Class> {
+    match text {
+        "CS" => Some(Class::from(2)),
+        _ => text.parse().ok(),
+    }
+}
+
 fn parse_code(text: &str) -> Option<ResponseCode> {
-    Some(match text.to_ascii_uppercase().as_str() {
+    Some(match text {
         "NOERROR" => ResponseCode::NoError,
         "FORMERR" => ResponseCode::FormErr,
         "SERVFAIL" => ResponseCode::ServFail,
         "NXDOMAIN" => ResponseCode::NXDomain,
-        "NOTIMP" => ResponseCode::NotImp,
+        "NOTIMP" | "NOTIMPL" => ResponseCode::NotImp,
         "REFUSED" => ResponseCode::Refused,
         "YXDOMAIN" => ResponseCode::YXDomain,
         "YXRRSET" => ResponseCode::YXRRSet,

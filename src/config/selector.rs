@@ -1,6 +1,6 @@
 //! Label selectors, as `kubectl -l` writes them.
 
-use super::Labels;
+use std::collections::BTreeMap;
 
 /// A row of requirements, all of which must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Selector {
     }
 
     /// Whether an object with these labels is meant.
-    pub fn matches(&self, labels: &Labels) -> bool {
+    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.requirements.iter().all(|requirement| requirement.matches(labels))
     }
 }
@@ -80,7 +80,7 @@ impl Requirement {
     }
 
     /// A missing label satisfies `!=` and `notin`, as in Kubernetes.
-    fn matches(&self, labels: &Labels) -> bool {
+    fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         let value = labels.get(&self.key);
         let holds = match &self.values {
             None => value.is_some(),

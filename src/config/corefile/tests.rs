@@ -1,0 +1,298 @@
+//! What is refused, what is warned of, and in which words.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Loaded, Surroundings, read, text};
+use crate::config::ServerBlock;
+
+/// Some files and variables.
+struct Desk;
+
+impl Surroundings for Desk {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        Ok(match path.to_str() {
+            Some("itself") => "errors\nimport itself\n",
+            Some("one") => "import two\n",
+            Some("two") => "import one\n",
+            Some("three") => "log\n",
+            Some("empty.conf") => "search example.org\n",
+            Some("resolv.conf") => "nameserver 192.0.2.1\nnameserver 192.0.2.1\nnameserver fe80::1%7\n",
+            _ => return Err(io::ErrorKind::NotFound.into()),
+        }
+        .to_owned())
+    }
+
+    fn matching(&self, _pattern: &str) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        let value = match name {
+            "ADDRESS" => "192.0.2.7",
+            "NESTED" => "{$ADDRESS}",
+            "ITSELF" => "{$ITSELF}",
+            "BLANKS" => "a b",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    }
+}
+
+/// What is wrong with a Corefile, one line each.
+fn errors(text: &str) -> Vec<String> {
+    let errors = read(text, "Corefile", &Desk).expect_err(text);
+    errors.iter().map(ToString::to_string).collect()
+}
+
+fn loaded(text: &str) -> Loaded {
+    read(text, "Corefile", &Desk).unwrap_or_else(|errors| panic!("{text}: {errors:?}"))
+}
+
+/// A Corefile with one error, which says this.
+fn refused(text: &str, part: &str) {
+    let errors = errors(text);
+    assert!(matches!(errors.as_slice(), [error] if error.contains(part)), "{text}\n{errors:?}\n{part}");
+    assert!(errors.iter().all(|error| error.lines().count() == 1), "{errors:?}");
+}
+
+/// A Corefile with warnings, one of which says this.
+fn warned(text: &str, part: &str) -> Vec<ServerBlock> {
+    let loaded = loaded(text);
+    assert!(loaded.warnings.iter().any(|warning| warning.contains(part)), "{text}\n{:?}\n{part}", loaded.warnings);
+    loaded.config.servers
+}
+
+/// A Corefile without a warning.
+fn accepted(text: &str) -> Vec<ServerBlock> {
+    let loaded = loaded(text);
+    assert_eq!(loaded.warnings, Vec::<String>::new(), "{text}");
+    loaded.config.servers
+}
+
+/// A block of the root zone with this in it.
+fn block(lines: &str) -> String {
+    format!(".:53 {{\n{lines}\n}}\n")
+}
+
+/// The only block of a Corefile.
+fn only(servers: Vec<ServerBlock>) -> ServerBlock {
+    <[ServerBlock; 1]>::try_from(servers).map(|[server]| server).expect("one block")
+}
+
+#[test]
+fn a_port_is_a_number_that_a_port_can_have() {
+    refused("a.org:99999 {\nlog\n}\n", "Corefile:1: \"a.org:99999\": a port is a number from 0 to 65535, not 99999");
+    refused("a.org:-1 {\nlog\n}\n", "a port is a number from 0 to 65535, not -1");
+    refused("a.org: {\nlog\n}\n", "a port is expected after the last colon");
+    refused(":53 {\nlog\n}\n", "name one before the port; the root zone is a dot, e.g. `.:53`");
+    accepted("a.org:0 dns://.:53 a.org:+5300 {\nlog\n}\n");
+}
+
+#[test]
+fn a_zone_is_served_once_on_a_port() {
+    let advice = "is already defined in line 1; merge the blocks";
+    refused("a.org a.org. {\nlog\n}\n", advice);
+    refused(
+        "a.org {\nlog\n}\na.org {\nlog\n}\n",
+        "Corefile:4: cannot serve a.org. on port 53: it is already defined in line 1",
+    );
+    refused("a.org {\nlog\n}\na.org {\nbind 127.0.0.1\n}\n", advice);
+    accepted("a.org {\nbind ::1\n}\na.org {\nbind 127.0.0.1\n}\na.org:5300 {\nlog\n}\n");
+}
+
+#[test]
+fn a_zone_in_two_letter_cases_is_that_in_lower_case() {
+    let servers = warned("A.org b.org {\nlog\n}\na.org. {\nerrors\n}\n", "Corefile:1: zone A.org. is left out: line 4");
+    assert_eq!(servers.iter().map(|server| server.keys.len()).collect::<Vec<_>>(), [1, 1]);
+    let server = only(warned("a.org {\nlog\n}\nA.org {\nerrors\n}\n", "Corefile:4: zone A.org. is left out: line 1"));
+    assert_eq!(server.directives(), ["log"]);
+}
+
+#[test]
+fn a_zone_that_nobody_can_ask_for_is_told() {
+    warned("a.org:53{\nlog\n}\n", "put a blank before '{'");
+    refused(".:53{\nlog\n}\n", "put a blank before '{', e.g. `.:53 {`");
+    warned(".:53 {\nlog\n}\n}\n", "there is one '}' too many above it");
+    warned("127.0.0.1:53 {\nlog\n}\n", "it is an address; name a zone, and use `bind`");
+    warned("bücher.example {\nlog\n}\n", "write that");
+    warned("10.0.0.0/33 {\nlog\n}\n", "it is no prefix");
+    accepted("2001:db8::/64 10.0.0.0/8:53 {\nlog\n}\n");
+    warned("a.org:dns {\nlog\n}\n", "no port number");
+}
+
+#[test]
+fn a_block_whose_zone_is_an_unset_variable_is_left_out_and_told() {
+    let server =
+        only(warned("{$UNSET} {\nlog\n}\n. {\nerrors\n}\n", "Corefile:3: the block that ends here has no zone"));
+    assert_eq!(server.directives(), ["errors"]);
+}
+
+#[test]
+fn a_block_in_a_block_is_explained() {
+    refused(&block("a.org {\nlog\n}"), "Corefile:2: a.org: unknown directive \"a.org\"; if it is a zone");
+    refused(&block("Log"), "directives are lower case: \"log\"");
+}
+
+#[test]
+fn a_file_that_imports_itself_is_told_at_once() {
+    refused(&block("import itself"), "itself:2: import: itself imports itself, directly or through another file");
+    refused(&block("import one"), "two:1: import: one imports itself");
+    refused("(a) {\nimport b\n}\n(b) {\nimport a\n}\n. {\nimport a\n}\n", "seems to import itself");
+    accepted(&block("import three\nimport three"));
+    refused(&block("import none"), "Corefile:2: import: file none is not there");
+}
+
+#[test]
+fn a_variable_may_name_another_one() {
+    let address =
+        |text: &str| only(accepted(&block(&format!("prometheus {text}:9153")))).prometheus.map(|it| it.address);
+    assert_eq!(address("{$NESTED}").as_deref(), Some("192.0.2.7:9153"));
+    assert_eq!(address("{%ADDRESS%}").as_deref(), Some("192.0.2.7:9153"));
+    assert_eq!(address("{$UNSET}").as_deref(), Some(":9153"));
+    refused(&block("health {$ITSELF}"), "not \"{$ITSELF}\"");
+    accepted(&block("bind \"{$ADDRESS}\""));
+    refused(&block("bind {$BLANKS}"), "not a valid IP address or interface name: \"a b\"");
+}
+
+#[test]
+fn a_file_that_is_no_text_is_told_with_its_line() {
+    let error = text(b"# a\n# caf\xe9\n".to_vec()).expect_err("Latin-1");
+    let error = super::unreadable("Corefile", &error).to_string();
+    assert_eq!(error, "Corefile:2: the Corefile cannot be read: line 2 is not UTF-8 text; save the file as UTF-8");
+    assert_eq!(errors(&block("er\0rors\u{1b}[0m")).concat().matches(char::is_control).count(), 0);
+}
+
+#[test]
+fn of_some_directives_the_first_line_counts() {
+    let told = "only the first of these lines counts";
+    assert_eq!(only(warned(&block("reload 10s\nreload 20s"), told)).reload.map(|it| it.interval.as_secs()), Some(10));
+    assert_eq!(only(warned(&block("bufsize 512\nbufsize 1024"), told)).bufsize, Some(512));
+    assert_eq!(only(warned(&block("chaos a\nchaos b"), told)).chaos.map(|it| it.version).as_deref(), Some("a"));
+    warned(&block("whoami\nwhoami"), told);
+    warned(&block("reload {\nx\n}"), "\"{\" has no meaning here");
+    refused(&block("loop\nloop"), "loop: can be used once per server block only");
+    refused(&block("cache\ncache"), "cache: can be used once per server block only");
+    refused(&block("chaos {\nx\n}"), "unknown property \"x\"; it takes no block");
+    refused(&block("whoami {\nx\n}"), "takes nothing; remove \"{\"");
+    refused(&block("loop {\nx\n}"), "takes nothing; remove \"{\"");
+}
+
+#[test]
+fn options_of_one_line_are_read_where_coredns_reads_them() {
+    assert_eq!(only(accepted(&block("hosts three { ttl 60 }"))).hosts.map(|it| it.ttl), Some(60));
+    accepted(&block("kubernetes cluster.local { ttl 30 }"));
+    accepted(&block("dns64 { prefix 64:ff9b::/96 }"));
+    accepted(&block("cache { success 9984 30 5 }"));
+    refused(&block("cache { denial 9984 30 }"), "put '}' on a line of its own");
+    refused(&block("cache { servfail 5s }"), "put '}' on a line of its own");
+    refused(
+        &block("health { lameduck 5s }"),
+        "lameduck takes a duration, and nothing else; put '}' on a line of its own",
+    );
+    refused(&block("errors { consolidate 5m .* }"), "put '}' on a line of its own");
+    refused(&block("forward . 192.0.2.1 { force_tcp }"), "put '}' on a line of its own");
+    warned(&block("hosts { fallthrough }"), "'}' on the line of an option is read as a zone");
+}
+
+#[test]
+fn cache_takes_what_coredns_takes() {
+    let cache = |lines: &str| only(accepted(&block(lines))).cache.expect("a cache");
+    assert_eq!(cache("cache 5000000000").success.ttl_max.as_secs(), 2_147_483_647);
+    assert_eq!(cache("cache {\nsuccess -1 30 0\n}").success.capacity, 1024);
+    assert!(cache("cache {\nserve_stale 1h Verify\n}").serve_stale.is_some_and(|stale| stale.verify));
+    assert_eq!(cache("cache {\ndisable success\n}").disable_success.len(), 1);
+    warned(&block("cache {\nsuccess 1 2 3 4\n}"), "[\"4\"] has no meaning here");
+    refused(&block("cache 0"), "a TTL is a number of seconds above zero, not 0");
+    refused(&block("cache -5"), "not -5");
+    refused(&block("cache {\nsuccess 1 2 -3\n}"), "is not negative");
+    refused(&block("cache {\nsuccess x\n}"), "success takes numbers: a capacity, a TTL, a smallest TTL, not \"x\"");
+    refused(&block("cache {\nserve_stale 1h perhaps\n}"), "is immediate or verify, not \"perhaps\"");
+    refused(&block("cache {\nserve_stale 1h verify 1s\n}"), "not built yet");
+    refused(&block("cache {\nprefetch 10 1m 5%\n}"), "from 10 to 90");
+    refused(&block("cache {\nservfail 6m\n}"), "at most 5m");
+    refused(&block("cache {\nprefetch 20;\n}"), "options stand on lines of their own, without ';'");
+}
+
+#[test]
+fn kubernetes_takes_what_coredns_takes() {
+    let kubernetes = |lines: &str| only(accepted(&block(lines))).kubernetes.expect("kubernetes");
+    assert_eq!(kubernetes("kubernetes home.arpa in-addr.arpa").zones.len(), 2);
+    assert_eq!(kubernetes("kubernetes a {\nnamespaces x\nnamespaces y\n}").namespaces, ["x", "y"]);
+    refused(&block("kubernetes in-addr.arpa IP6.arpa"), "a zone that is not a reverse zone must be named");
+    refused(&block("kubernetes a {\nlabels \"a in (b\"\n}"), "labels: \"a in (b\" is not a label selector");
+    refused(&block("kubernetes a {\nnamespace_labels a like b\n}"), "namespace_labels: \"a like b\" is not a label");
+    refused(&block("kubernetes a {\nttl 3601\n}"), "ttl is a number from 0 to 3600");
+    warned(&block("kubernetes a {\nendpoint http://a http://b\n}"), "[\"http://b\"] has no meaning here");
+    warned(&block("kubernetes a {\ntls a b c\n}"), "tls belongs to `endpoint`");
+}
+
+#[test]
+fn forward_takes_what_coredns_takes() {
+    let forward = |lines: &str| only(accepted(&block(lines))).forward.remove(0);
+    assert_eq!(forward("forward . resolv.conf 192.0.2.1").to.len(), 2);
+    refused(&block("forward . empty.conf"), "no valid upstream addresses found: empty.conf has no `nameserver` line");
+    refused(&block("forward . dns.google"), "names of servers are not looked up; write the address");
+    refused(&block("forward . [2001:db8::1]"), "IPv6 is 2001:db8::1, or [2001:db8::1]:53 with a port");
+    refused(&block("forward . /none"), "not an IP address or file: \"/none\" (entity not found)");
+    refused(&block("forward . tls://192.0.2.1%a {\ntls_servername b\n}"), "cannot both be set");
+    refused(&block("forward 192.0.2.1"), "there is no server");
+    warned(&block("forward 10.0.0.0/9 192.0.2.1"), "stands for 128 zones");
+}
+
+#[test]
+fn small_things_are_told() {
+    refused(&block("bind 127.0.0.1 {\nexcept\n}"), "except takes at least one address or interface");
+    refused(&block("health fd00::1:8080"), "IPv6 is [2001:db8::1]:8080");
+    refused(&block("health :99999"), "an address is HOST:PORT or :PORT");
+    refused(&block("health {\nlameduck 5\n}"), "lameduck is a duration such as 5s");
+    refused(&block("reload 30s 500ms"), "the jitter is 0 or at least 1s");
+    refused(&block("prometheus {\nruntime_metrics x\n}"), "takes no argument");
+    refused(&block("hosts {\nttl 65536\n}"), "ttl is a number from 1 to 65535");
+    refused(&block("hosts {\nfallthrough_unsupported\n}"), "not built yet");
+    refused(&block("dns64 10.0.0.0/8"), "it is to be an IPv6 prefix");
+    refused(&block("log {\nclass some\n}"), "there are all, success, denial and error");
+    accepted(&block("reload 30s 0s"));
+    warned(&block("log \"{remote}\""), "a format stands behind one, e.g. `log . FORMAT`");
+    warned(&block("hosts none"), "File does not exist: none");
+    warned(&block("cache 3600s"), "3600s is read as a zone");
+    warned(
+        &block("kubernetes a ip6.arpa {\nfallthrough ip6.arpa ip6.arapa\n}"),
+        "Corefile:3: kubernetes: fallthrough ip6.arapa. has no effect",
+    );
+    accepted(&block("template IN A a.org {\nfallthrough b.a.org org\n}"));
+    let dns64 = only(warned(&block("dns64 64:ff9b::1/96"), "it is read as 64:ff9b::/96")).dns64;
+    assert_eq!(dns64.map(|it| it.prefix.to_string()).as_deref(), Some("64:ff9b::/96"));
+}
+
+#[test]
+fn templates_are_for_types_and_patterns_as_coredns_writes_them() {
+    for record_type in ["A", "SPF", "LOC", "URI", "IXFR", "HTTPS", "ANY"] {
+        accepted(&block(&format!("template IN {record_type}")));
+    }
+    refused(&block("template IN aaaa"), "types are upper case");
+    refused(&block("template in A"), "classes are upper case");
+    refused(&block("template IN A {\nrcode nxdomain\n}"), "codes are upper case");
+    refused(&block("template IN A {\nrcode\n}"), "rcode takes a response code");
+    refused(&block("template IN A {\nmatch (?P<x\n}"), "could not parse regex \"(?P<x\": unclosed capture group name");
+    refused(&block("errors {\nconsolidate 5m (\n}"), "could not parse regex");
+    accepted(&block("template IN A {\nmatch ^\\Qa.b\\E{2}[[]$\n}"));
+}
+
+#[test]
+fn every_mistake_of_a_file_is_told() {
+    let found = errors("a.org:99999 {\nhealth x\ncache 0\nfoo\n}\nb.org b.org {\nproxy . 192.0.2.1\n}\n");
+    let lines: Vec<_> = found.iter().filter_map(|error| error.split(": ").next()).collect();
+    assert_eq!(lines, ["Corefile:1", "Corefile:2", "Corefile:3", "Corefile:4", "Corefile:6", "Corefile:7"]);
+    let text = "kubernetes a {\nupstream\nttl x\npods maybe\nresyncperiod 5m\n}\nforward . x\nforward .\nforward . 192.0.2.1 {\npolicy y\n}\nproxy . a\nproxy . b";
+    let found = errors(&block(text));
+    let lines: Vec<_> = found.iter().filter_map(|error| error.split(": ").next()?.split(':').nth(1)).collect();
+    assert_eq!(lines, ["3", "4", "5", "6", "8", "9", "11", "13", "14"], "{found:#?}");
+    refused(&block("kubernetes a {\nnamespaces x\nnamespace_labels y\n}"), "cannot both be set");
+    refused(&block("forward . 192.0.2.1\n{\npolicy random\n}"), "Corefile:3: forward: '{' on a line of its own");
+    warned(&block("log\n{\nclass error\n}"), "Corefile:3: log: '{' on a line of its own");
+    refused(
+        ". {\nlog\nchaos \"x\n}\n",
+        "the block that begins in line 1 is not closed: '}' is missing; or is a quote open?",
+    );
+}
