@@ -4,12 +4,12 @@
 //! dropped but alerts still use are there beside the new ones, and our own begin with `landfall_`.
 
 use prometheus::{
-    Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder, core::Collector, exponential_buckets,
+    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, core::Collector, exponential_buckets,
 };
 
 /// What a family gives for one set of labels, for those who keep it at hand.
-pub use prometheus::{IntCounter as Counter, IntGauge as Gauge};
+pub use prometheus::{Histogram, IntCounter as Counter, IntGauge as Gauge};
 
 /// All metric families of the process.
 #[derive(Debug)]

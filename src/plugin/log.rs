@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::info;
 
 use crate::config::directive::{LogClass, LogRule};
-use crate::dns::{Answer, Query, RecordType, ResponseCode, type_word};
+use crate::dns::{Answer, Query, RecordType, ResponseCode, mnemonic, type_word};
 
 /// A line for each query.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ fn value(word: &str, query: &Query, answer: &Answer, size_bytes: usize, took: Du
         ">opcode" => "0".to_owned(),
         ">do" => query.dnssec_ok().to_string(),
         ">bufsize" => edns.map_or(512, |edns| edns.udp_size).to_string(),
-        "rcode" => answer.response_code_text(),
+        "rcode" => mnemonic(answer.response_code()).into_owned(),
         "rsize" => size_bytes.to_string(),
         "duration" => format!("{}s", took.as_secs_f64()),
         ">rflags" => flags(query, answer),
