@@ -9,7 +9,7 @@ mod probe;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -87,10 +87,8 @@ impl Admin {
             let is_new = !self.servers.contains_key(&address) && !prepared.sockets.contains_key(&address);
             if is_new {
                 let error = |source| AdminError::Listen { page: page.name(), address: address.clone(), source };
-                let ours: Vec<u16> = self.servers.values().map(|server| server.local.port()).collect();
-                let others = prepared.sockets.values().filter_map(|socket| Some(socket.local_addr().ok()?.port()));
-                let ours = ours.into_iter().chain(others).collect();
-                prepared.sockets.insert(address.clone(), bind(&address, &ours).map_err(error)?);
+                let socket = bind(&address, |port| self.has_port(port) || prepared.has_port(port)).map_err(error)?;
+                prepared.sockets.insert(address.clone(), socket);
             }
             prepared.pages.entry(address).or_default().add(page);
         }
@@ -119,6 +117,10 @@ impl Admin {
         self.servers.get(address).map(|server| server.local)
     }
 
+    fn has_port(&self, port: u16) -> bool {
+        self.servers.values().any(|server| server.local.port() == port)
+    }
+
     fn serve(&self, socket: std::net::TcpListener, pages: Pages) -> io::Result<Server> {
         let _context = self.runtime.enter();
         let local = socket.local_addr()?;
@@ -129,6 +131,12 @@ impl Admin {
         self.runtime.spawn(probe::run(local, pages.clone(), self.metrics.clone(), stop.clone()));
         info!(%local, "the admin pages are up");
         Ok(Server { pages, local, stop })
+    }
+}
+
+impl Prepared {
+    fn has_port(&self, port: u16) -> bool {
+        self.sockets.values().any(|socket| socket.local_addr().is_ok_and(|local| local.port() == port))
     }
 }
 
@@ -148,39 +156,41 @@ fn run(runtime: &Runtime, stop: &CancellationToken) {
     runtime.block_on(stop.cancelled());
 }
 
-/// Binds HOST:PORT as Go takes it: an empty host means all addresses. `ours` are the ports that this process has already.
-fn bind(address: &str, ours: &BTreeSet<u16>) -> io::Result<std::net::TcpListener> {
-    let socket = match address.strip_prefix(':').map(str::parse::<u16>) {
-        Some(Ok(port)) => {
-            let any = |ip: IpAddr| listen(SocketAddr::new(ip, port), ours);
-            // A machine without IPv6 has only the other one.
-            any(Ipv6Addr::UNSPECIFIED.into()).or_else(|error| match error.kind() {
-                io::ErrorKind::AddrInUse => Err(error),
-                _ => any(Ipv4Addr::UNSPECIFIED.into()),
-            })?
-        }
+/// Binds HOST:PORT as Go takes it: an empty host means all addresses. `is_ours` tells ports that this server has
+/// already: another address with one of them is no mistake.
+fn bind(address: &str, is_ours: impl Fn(u16) -> bool) -> io::Result<std::net::TcpListener> {
+    let places: Vec<SocketAddr> = match address.strip_prefix(':').map(str::parse::<u16>) {
+        // A machine without IPv6 has only the other one.
+        Some(Ok(port)) => vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()],
         _ => {
             let mut places: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
             // `localhost` is 127.0.0.1 first, as for CoreDNS.
             places.sort_by_key(SocketAddr::is_ipv6);
-            let mut outcomes = places.into_iter().map(|place| listen(place, ours));
-            let first = outcomes.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
-            first.or_else(|error| outcomes.find_map(Result::ok).ok_or(error))?
+            places
         }
     };
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+    let mut refused = io::ErrorKind::AddrNotAvailable.into();
+    for place in places {
+        match listen(place, false) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_ours(place.port()) => {
+                return listen(place, true);
+            }
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => refused = error,
+            bound => return bound,
+        }
+    }
+    Err(refused)
 }
 
-/// A port of another process is taken. One of ours is not: `:8080` in one block and `127.0.0.1:8080` in another, or before a
-/// reload and after it, do not keep each other out.
-fn listen(address: SocketAddr, ours: &BTreeSet<u16>) -> io::Result<std::net::TcpListener> {
+fn listen(address: SocketAddr, reuses_port: bool) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(ours.contains(&address.port()))?;
+    socket.set_reuse_port(reuses_port)?;
     socket.bind(&address.into())?;
+    socket.listen(128)?;
+    // Only now: this socket has found the port free, and others of ours may still come to it.
     socket.set_reuse_port(true)?;
-    socket.listen(1024)?;
+    socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
 
@@ -270,23 +280,22 @@ mod tests {
     }
 
     #[test]
+    fn an_address_may_become_all_addresses_and_one_again() {
+        let mut admin = admin(vec![(ANY, Page::Health)]);
+        let port = admin.local_address(ANY).expect("an address").port();
+        for address in [format!(":{port}"), format!("127.0.0.1:{port}"), format!("localhost:{port}")] {
+            show(&mut admin, vec![(&address, Page::Health)]);
+            assert_eq!(admin.local_address(&address).expect("an address").port(), port);
+        }
+    }
+
+    #[test]
     fn an_address_that_is_taken_is_an_error_and_changes_nothing() {
         let admin = admin(vec![(ANY, Page::Health)]);
-        let other = std::net::TcpListener::bind(ANY).expect("a free address");
+        let other = std::net::TcpListener::bind(ANY).expect("a socket");
         let taken = other.local_addr().expect("an address").to_string();
         let error = admin.prepare(vec![(taken.clone(), Page::Metrics)]).expect_err("an error").to_string();
         assert!(error.starts_with(&format!("plugin/prometheus: cannot listen on {taken}: ")), "{error}");
         assert_eq!(fetch(&admin, "/health").0, 200);
-        let pages = admin.local_address(ANY).expect("an address");
-        listen(pages, &BTreeSet::new()).expect_err("the pages of another process");
-    }
-
-    #[test]
-    fn an_address_gives_its_port_to_a_wider_one() {
-        let mut admin = admin(vec![(ANY, Page::Health)]);
-        let wider = format!(":{}", admin.local_address(ANY).expect("an address").port());
-        show(&mut admin, vec![(ANY, Page::Health), (&wider, Page::Health)]);
-        show(&mut admin, vec![(&wider, Page::Health)]);
-        assert!(admin.local_address(ANY).is_none() && admin.local_address(&wider).is_some());
     }
 }

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::generation::Generation;
 use crate::admin::{Admin, AdminError};
-use crate::listen::{BindError, Capacity, Limits, ListenAddress, Listener};
+use crate::listen::{BindError, Capacity, Limits, ListenAddress, Listener, PortUse};
 use crate::metrics::Metrics;
 use crate::plugin::loop_detection::LoopDetected;
 
@@ -133,6 +133,14 @@ fn bind(
     running: &BTreeMap<ListenAddress, Listener>,
     capacity: &Arc<Capacity>,
 ) -> Result<BTreeMap<ListenAddress, Listener>, BindError> {
-    let new = generation.assembly.routers.iter().filter(|(address, _)| !running.contains_key(address));
-    new.map(|(address, router)| Ok((*address, Listener::bind(*address, router.clone(), capacity)?))).collect()
+    let mut bound = BTreeMap::new();
+    for (address, router) in &generation.assembly.routers {
+        if running.contains_key(address) {
+            continue;
+        }
+        let is_ours = |port| running.keys().chain(bound.keys()).any(|other: &ListenAddress| other.port() == port);
+        let port_use = if is_ours(address.port()) { PortUse::WithOurOwn } else { PortUse::Alone };
+        bound.insert(*address, Listener::bind(*address, port_use, router.clone(), capacity)?);
+    }
+    Ok(bound)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
@@ -20,6 +20,25 @@ pub enum ListenAddress {
     },
     /// One address; `[::]` takes IPv4, too, and `0.0.0.0` only IPv4.
     One(SocketAddr),
+}
+
+impl ListenAddress {
+    /// The port; 0 lets the system choose.
+    pub fn port(&self) -> u16 {
+        match self {
+            ListenAddress::All { port } => *port,
+            ListenAddress::One(address) => address.port(),
+        }
+    }
+}
+
+/// Who may have the port of a listen address already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortUse {
+    /// Nobody: another server on it is a mistake.
+    Alone,
+    /// Other listen addresses of this server, such as all addresses beside one of them.
+    WithOurOwn,
 }
 
 impl fmt::Display for ListenAddress {
@@ -71,32 +90,31 @@ const RECEIVE_BUFFER_BYTES: usize = 512 * 1024;
 const PORT_ATTEMPTS: usize = 20;
 
 impl Sockets {
-    pub fn bind(address: ListenAddress, udp_sockets: usize) -> Result<Self, BindError> {
+    pub fn bind(address: ListenAddress, port_use: PortUse, udp_sockets: usize) -> Result<Self, BindError> {
+        let bind = |ip: IpAddr, port| Self::bind_one((ip, port).into(), port_use, udp_sockets);
         match address {
-            ListenAddress::One(address) => Self::bind_one(address, udp_sockets),
-            ListenAddress::All { port } => match Self::bind_one((Ipv6Addr::UNSPECIFIED, port).into(), udp_sockets) {
-                Err(error) if has_no_ipv6(&error.source) => {
-                    Self::bind_one((Ipv4Addr::UNSPECIFIED, port).into(), udp_sockets)
-                }
+            ListenAddress::One(address) => Self::bind_one(address, port_use, udp_sockets),
+            ListenAddress::All { port } => match bind(Ipv6Addr::UNSPECIFIED.into(), port) {
+                Err(error) if has_no_ipv6(&error.source) => bind(Ipv4Addr::UNSPECIFIED.into(), port),
                 bound => bound,
             },
         }
     }
 
-    fn bind_one(address: SocketAddr, udp_sockets: usize) -> Result<Self, BindError> {
+    fn bind_one(address: SocketAddr, port_use: PortUse, udp_sockets: usize) -> Result<Self, BindError> {
         for _ in 1..PORT_ATTEMPTS {
-            match Self::try_bind(address, udp_sockets) {
+            match Self::try_bind(address, port_use, udp_sockets) {
                 Err(error) if address.port() == 0 && error.source.kind() == io::ErrorKind::AddrInUse => {}
                 bound => return bound,
             }
         }
-        Self::try_bind(address, udp_sockets)
+        Self::try_bind(address, port_use, udp_sockets)
     }
 
     /// TCP first: SO_REUSEPORT would let a second server share the UDP port in silence.
-    fn try_bind(address: SocketAddr, udp_sockets: usize) -> Result<Self, BindError> {
+    fn try_bind(address: SocketAddr, port_use: PortUse, udp_sockets: usize) -> Result<Self, BindError> {
         let over = |transport| move |source| BindError { address, transport, source };
-        let tcp = bind_tcp(address).map_err(over(Transport::Tcp))?;
+        let tcp = bind_tcp(address, port_use).map_err(over(Transport::Tcp))?;
         let local = tcp.local_addr().map_err(over(Transport::Tcp))?;
         let udp = (0..udp_sockets.max(1)).map(|_| bind_udp(local)).collect::<io::Result<_>>();
         Ok(Self { tcp, udp: udp.map_err(over(Transport::Udp))?, local })
@@ -108,13 +126,25 @@ fn has_no_ipv6(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(nix::libc::EAFNOSUPPORT)
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind_tcp(address: SocketAddr, port_use: PortUse) -> io::Result<TcpListener> {
+    match try_bind_tcp(address, false) {
+        Err(error) if port_use == PortUse::WithOurOwn && error.kind() == io::ErrorKind::AddrInUse => {
+            try_bind_tcp(address, true)
+        }
+        bound => bound,
+    }
+}
+
+fn try_bind_tcp(address: SocketAddr, reuses_port: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     take_ipv4_too(&socket, address)?;
     // A restarted server finds the port free although connections of the old one are still closing.
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(reuses_port)?;
     socket.bind(&address.into())?;
     socket.listen(1024)?;
+    // Only now: this socket has found the port free, and others of ours may still come to it.
+    socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
@@ -153,7 +183,7 @@ mod tests {
 
     #[test]
     fn udp_and_tcp_share_the_port_that_the_system_chose() {
-        let sockets = Sockets::bind(loopback(0), 2).unwrap();
+        let sockets = Sockets::bind(loopback(0), PortUse::Alone, 2).unwrap();
         assert_ne!(sockets.local.port(), 0);
         assert_eq!(sockets.tcp.local_addr().unwrap(), sockets.local);
         assert_eq!(sockets.udp.len(), 2);
@@ -162,8 +192,8 @@ mod tests {
 
     #[test]
     fn a_second_server_on_the_same_port_is_told_so() {
-        let first = Sockets::bind(loopback(0), 1).unwrap();
-        let error = Sockets::bind(loopback(first.local.port()), 1).unwrap_err();
+        let first = Sockets::bind(loopback(0), PortUse::Alone, 1).unwrap();
+        let error = Sockets::bind(loopback(first.local.port()), PortUse::Alone, 1).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("cannot listen on {} over tcp: another server has this port", first.local)
@@ -171,16 +201,28 @@ mod tests {
     }
 
     #[test]
+    fn addresses_of_one_server_may_share_a_port() {
+        let first = Sockets::bind(ListenAddress::All { port: 0 }, PortUse::Alone, 1).unwrap();
+        let address = loopback(first.local.port());
+        assert!(Sockets::bind(address, PortUse::Alone, 1).is_err());
+        let second = Sockets::bind(address, PortUse::WithOurOwn, 1).unwrap();
+        drop(first);
+        let all = ListenAddress::All { port: second.local.port() };
+        assert!(Sockets::bind(all, PortUse::Alone, 1).is_err());
+        assert!(Sockets::bind(all, PortUse::WithOurOwn, 1).is_ok());
+    }
+
+    #[test]
     fn a_port_that_only_udp_has_taken_is_in_use() {
         let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = taken.local_addr().unwrap();
-        let error = Sockets::bind(ListenAddress::One(address), 1).unwrap_err();
+        let error = Sockets::bind(ListenAddress::One(address), PortUse::Alone, 1).unwrap_err();
         assert_eq!(error.to_string(), format!("cannot listen on {address} over udp: another server has this port"));
     }
 
     #[test]
     fn an_address_of_another_machine_is_none_of_ours() {
-        let error = Sockets::bind(ListenAddress::One("192.0.2.1:0".parse().unwrap()), 1).unwrap_err();
+        let error = Sockets::bind(ListenAddress::One("192.0.2.1:0".parse().unwrap()), PortUse::Alone, 1).unwrap_err();
         assert!(error.to_string().ends_with("no interface has this address"), "{error}");
     }
 }

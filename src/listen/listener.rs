@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::address::{BindError, ListenAddress, Sockets};
+use super::address::{BindError, ListenAddress, PortUse, Sockets};
 use super::capacity::Capacity;
 use super::respond::Responder;
 use super::tcp;
@@ -27,8 +27,13 @@ pub struct Listener {
 
 impl Listener {
     /// Binds the sockets of an address, and answers on them. Needs the runtime's context.
-    pub fn bind(address: ListenAddress, router: Arc<Router>, capacity: &Arc<Capacity>) -> Result<Self, BindError> {
-        let Sockets { tcp, udp, local } = Sockets::bind(address, capacity.limits.udp_threads)?;
+    pub fn bind(
+        address: ListenAddress,
+        port_use: PortUse,
+        router: Arc<Router>,
+        capacity: &Arc<Capacity>,
+    ) -> Result<Self, BindError> {
+        let Sockets { tcp, udp, local } = Sockets::bind(address, port_use, capacity.limits.udp_threads)?;
         let listener = Self {
             local,
             responder: Arc::new(Responder::new(router, Arc::clone(capacity))),

@@ -17,7 +17,7 @@ mod connection;
 mod frames;
 mod tcp;
 
-pub use address::{BindError, ListenAddress};
+pub use address::{BindError, ListenAddress, PortUse};
 pub use capacity::{Capacity, Limits};
 pub use listener::Listener;
 pub use respond::respond;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
+use crate::http;
 use crate::process::{Process, ask};
 
 const WEB: &str = "web.shop.svc.cluster.local.";
@@ -87,6 +88,12 @@ impl Stream {
         self.stop.store(true, Ordering::Relaxed);
         self.asking.join().expect("a count")
     }
+}
+
+/// A port that nobody had a moment ago.
+fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a socket");
+    free.local_addr().expect("an address").port()
 }
 
 fn answers(server: SocketAddr) -> bool {
@@ -241,6 +248,48 @@ fn zones_come_and_go_with_a_reload() {
     process.signal("USR1");
     process.wait_for("[INFO] Reloading complete");
     assert_eq!(status(), ResponseCode::Refused);
+}
+
+#[test]
+fn addresses_change_with_a_reload_and_queries_go_on() {
+    let (dns, page) = (free_port(), free_port());
+    let folder = Folder::new("");
+    let corefile = |bind: &str, host: &str| {
+        folder
+            .corefile(&format!("health {host}:{page}"))
+            .replace("cluster.local {", &format!("cluster.local:{dns} {{"))
+            .replace("  bind 127.0.0.1\n", bind)
+    };
+    folder.write(&corefile("  bind 127.0.0.1\n", ""));
+    let mut process = folder.serve();
+    let (server, page) = (SocketAddr::from(([127, 0, 0, 1], dns)), SocketAddr::from(([127, 0, 0, 1], page)));
+    let stream = Stream::start(server);
+    for (bind, host) in [("", "127.0.0.1"), ("  bind 127.0.0.1\n", "localhost"), ("  bind 0.0.0.0 ::\n", "")] {
+        folder.write(&corefile(bind, host));
+        process.signal("USR1");
+        process.wait_for("[INFO] Reloading complete");
+        assert!(answers(server), "{bind:?}");
+        assert_eq!(http::get(page, "/health").expect("a response").status, 200, "{host:?}");
+    }
+    let (lost, asked) = stream.end();
+    assert_eq!(lost, 0, "of {asked}");
+}
+
+#[test]
+fn all_addresses_and_one_may_be_served_differently_on_one_port() {
+    let port = free_port();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("Corefile");
+    let text = "ONE {\n bind 127.0.0.1\n hosts /dev/null {\n 192.0.2.1 a.example\n }\n}\nALL {\n whoami\n}\n";
+    let text = text.replace("ONE", &format!("example:{port}")).replace("ALL", &format!("test:{port}"));
+    std::fs::write(&file, text).expect("a file");
+    let process = Process::serve(&file);
+    for (host, zone, other) in [("127.0.0.1", "a.example.", "a.test."), ("127.0.0.2", "a.test.", "a.example.")] {
+        let server = SocketAddr::new(host.parse().expect("an address"), port);
+        let code = |name| ask(server, name, RecordType::A).expect("a reply").metadata.response_code;
+        assert_eq!((code(zone), code(other)), (ResponseCode::NoError, ResponseCode::Refused), "{host}");
+    }
+    drop(process);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use landfall::config::directive::{Fallthrough, Hosts as Config};
 use landfall::dns::parse_name;
-use landfall::listen::{Capacity, Limits, ListenAddress, Listener};
+use landfall::listen::{Capacity, Limits, ListenAddress, Listener, PortUse};
 use landfall::metrics::Metrics;
 use landfall::plugin::hosts::Hosts;
 use landfall::plugin::{Pipeline, Router, Zone};
@@ -35,7 +35,7 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let address = ListenAddress::One((Ipv4Addr::LOCALHOST, 0).into());
         let capacity = Arc::new(Capacity::new(limits, metrics.clone()));
-        let listener = Listener::bind(address, router(&metrics), &capacity).expect("a free port");
+        let listener = Listener::bind(address, PortUse::Alone, router(&metrics), &capacity).expect("a free port");
         drop(_context);
         Self { listener, metrics, _runtime: runtime }
     }
