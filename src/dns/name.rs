@@ -166,6 +166,7 @@ mod tests {
         check("d.f.ip6.arpa.", true);
         check("arpa.", false);
         check("e164.arpa.", false);
+        check("home.arpa.", false);
         check("in-addr.arpa.example.", false);
         check(".", false);
     }

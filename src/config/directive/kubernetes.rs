@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Fallthrough;
 use crate::config::selector::Selector;
-use crate::dns::Name;
+use crate::dns::{Name, is_reverse};
 
 /// Which objects are served under which zones.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,11 +87,6 @@ impl Kubernetes {
             fallthrough: Fallthrough::default(),
             ignore_empty_service: false,
             startup_timeout: Duration::from_secs(5),
-        };
-        // home.arpa is no reverse zone (RFC 8375).
-        let is_reverse = |zone: &Name| {
-            let labels: Vec<_> = zone.iter().rev().take(2).map(<[u8]>::to_ascii_lowercase).collect();
-            matches!(labels.as_slice(), [last, before] if last == b"arpa" && (before == b"in-addr" || before == b"ip6"))
         };
         if kubernetes.zones.iter().all(is_reverse) {
             return Err(cursor.error("a zone that is not a reverse zone must be named, such as cluster.local"));
