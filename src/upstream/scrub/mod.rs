@@ -35,7 +35,8 @@ pub fn scrub(query: &Query, message: &mut UpstreamMessage) -> Result<(), Contrad
     let UpstreamMessage { answers, authority, additional, .. } = message;
     for section in [&mut *answers, &mut *authority, &mut *additional] {
         section.retain(|record| record.dns_class == Class::IN);
-        section.iter_mut().for_each(|record| record.ttl = believed_ttl(record.ttl));
+        // RFC 8767 section 4: a TTL with its highest bit set is a long one.
+        section.iter_mut().for_each(|record| record.ttl = record.ttl.min(TTL_MAX));
     }
     let chain = Chain::follow(query, answers);
     chain.sort_out_answers(answers);
@@ -44,11 +45,6 @@ pub fn scrub(query: &Query, message: &mut UpstreamMessage) -> Result<(), Contrad
     let is_denied = message.response_code == ResponseCode::NXDomain;
     let has_data = message.answers.iter().any(|record| chain.is_data(record));
     if is_denied && has_data { Err(Contradiction) } else { Ok(()) }
-}
-
-/// RFC 2181 section 8: a TTL with the highest bit set is 0.
-fn believed_ttl(ttl: u32) -> u32 {
-    if ttl > i32::MAX.unsigned_abs() { 0 } else { ttl.min(TTL_MAX) }
 }
 
 /// The names that an answer leads through.

@@ -208,15 +208,14 @@ fn proofs_and_signatures_are_for_those_who_set_do() {
 
 #[test]
 fn records_of_other_classes_go_and_ttls_are_believed_within_reason() {
-    for (ttl, believed) in [(0, 0), (60, 60), (86_400, 86_400), (86_401, 86_400), (u32::MAX / 2, 86_400)] {
-        assert_eq!(believed_ttl(ttl), believed);
+    for (ttl, believed) in [(0, 0), (60, 60), (86_400, 86_400), (86_401, 86_400), (1 << 31, 86_400), (u32::MAX, 86_400)]
+    {
+        let mut message = message(A, 0, [&["x.example. A", "x.example. A"], &[], &[]]);
+        message.answers[0].dns_class = Class::CH;
+        message.answers[1].ttl = ttl;
+        scrub(&query(A, false), &mut message).unwrap();
+        assert_eq!(message.answers.iter().map(|record| record.ttl).collect::<Vec<_>>(), [believed]);
     }
-    assert_eq!((believed_ttl(1 << 31), believed_ttl(u32::MAX)), (0, 0));
-    let mut message = message(A, 0, [&["x.example. A", "x.example. A"], &[], &[]]);
-    message.answers[0].dns_class = Class::CH;
-    message.answers[1].ttl = u32::MAX;
-    scrub(&query(A, false), &mut message).unwrap();
-    assert_eq!(message.answers.iter().map(|record| record.ttl).collect::<Vec<_>>(), [0]);
 }
 
 #[test]
