@@ -172,6 +172,9 @@ impl Plan {
         let step = self.step();
         let was_steady = std::mem::take(&mut self.is_steady);
         self.is_fresh &= *end == End::Done;
+        if was_steady {
+            self.failures = 0;
+        }
         if step == Step::Stream && end.shows_no_streaming() {
             self.streaming = Some(false);
             self.list_reason = "fallback";
@@ -179,10 +182,7 @@ impl Plan {
         }
         match end {
             End::Done => Next { wait: Duration::ZERO, trouble: None },
-            End::Closed if was_steady => {
-                self.failures = 0;
-                Next { wait: Duration::ZERO, trouble: None }
-            }
+            End::Closed if was_steady => Next { wait: Duration::ZERO, trouble: None },
             End::Gone => {
                 self.list_again("gone");
                 self.expirations += 1;
@@ -367,6 +367,16 @@ mod tests {
             plan.ended(&End::Unreachable(String::new()), 1.0);
         }
         plan.advanced("6");
+        assert_eq!(plan.ended(&End::Unreachable(String::new()), 1.0).wait, Duration::from_millis(200));
+    }
+
+    #[test]
+    fn a_watch_that_lasted_ends_the_patience_also_if_it_brought_nothing() {
+        let mut plan = watching();
+        for _ in 0..9 {
+            plan.ended(&End::Unreachable(String::new()), 1.0);
+        }
+        plan.steady();
         assert_eq!(plan.ended(&End::Unreachable(String::new()), 1.0).wait, Duration::from_millis(200));
     }
 
