@@ -1,10 +1,10 @@
 //! The whole cluster at one moment.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use imbl::{HashMap as SharedMap, OrdMap, OrdSet};
+use imbl::{HashMap as SharedMap, HashSet as SharedSet, OrdMap, OrdSet};
 
 use super::{Change, EndpointSlice, Namespace, ObjectKey, Pod, Resource, Service};
 
@@ -22,7 +22,7 @@ pub struct Snapshot {
     pod_ips: Index,
     synced: BTreeSet<Resource>,
     /// What lists that are under way have named so far.
-    listed: HashMap<Resource, HashSet<ObjectKey>>,
+    listed: SharedMap<Resource, SharedSet<ObjectKey>>,
     serial: u32,
 }
 
@@ -129,7 +129,7 @@ impl Snapshot {
             Change::Pod(pod) => self.set_pod(pod),
             Change::Removed(resource, key) => self.remove(resource, &key),
             Change::ListStarted(resource) => {
-                self.listed.insert(resource, HashSet::new());
+                self.listed.insert(resource, SharedSet::new());
                 false
             }
             Change::ListEnded(resource) => self.end_list(resource),
