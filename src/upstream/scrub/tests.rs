@@ -117,7 +117,6 @@ fn an_alias_beside_another_or_beside_data_leads_nowhere() {
         [&["x.example. CNAME", "a. A"], &[], &[]],
     );
     check(A, [&["x.example. CNAME a.", "x.example. A", "a. A"], &[], &[]], [&["x.example. A"], &[], &[]]);
-    check(A, [&["x.example. CNAME a.", "a. CNAME x.example."], &[], &[]], [&["x.example. CNAME"], &[], &[]]);
 }
 
 #[test]
@@ -224,8 +223,19 @@ fn a_name_that_does_not_exist_has_no_data() {
     assert_eq!(denied(&[]), Ok(()));
     assert_eq!(denied(&["x.example. CNAME y.example."]), Ok(()));
     assert_eq!(denied(&["other. A"]), Ok(()));
-    assert_eq!(denied(&["x.example. A"]), Err(Contradiction));
-    assert_eq!(denied(&["x.example. CNAME y.example.", "y.example. A"]), Err(Contradiction));
+    assert_eq!(denied(&["x.example. A"]), Err(Unusable::Contradiction));
+    assert_eq!(denied(&["x.example. CNAME y.example.", "y.example. A"]), Err(Unusable::Contradiction));
+}
+
+#[test]
+fn aliases_in_a_circle_are_no_answer() {
+    let check = |answers: &[&str], expected| {
+        assert_eq!(scrub(&query(A, false), &mut message(A, 0, [answers, &[], &[]])), expected, "{answers:?}");
+    };
+    check(&["x.example. CNAME x.example."], Err(Unusable::Circle));
+    check(&["x.example. CNAME y.", "y. CNAME x.example."], Err(Unusable::Circle));
+    check(&["x.example. CNAME y.", "y. CNAME z.", "z. CNAME y."], Err(Unusable::Circle));
+    check(&["x.example. CNAME y.", "z. CNAME z."], Ok(()));
 }
 
 proptest! {
@@ -249,7 +259,7 @@ proptest! {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let query = query(A, dnssec_ok);
         let mut message = message(A, 0, [&texts, &texts, &texts]);
-        scrub(&query, &mut message).unwrap();
+        prop_assume!(scrub(&query, &mut message).is_ok());
         let mut known = vec![name(A.0)];
         for record in &message.answers {
             prop_assert!(known.contains(&record.name), "{:?}", message.answers);
