@@ -69,7 +69,7 @@ impl Dns64 {
             return self.ipv4_only_answer(query);
         }
         let native = pipeline.answer_as_asked(query, router).await;
-        if native.is_nx_domain() || (!self.translate_all && has_address(&native)) {
+        if native.is_nx_domain() || (!self.translate_all && may_have_address(&native)) {
             return without_excluded(native);
         }
         // The name in lower case, as CoreDNS asks: caches and other servers see one name.
@@ -103,10 +103,14 @@ impl Dns64 {
 
     /// RFC 6147 section 5.3.1: an alias for the IPv4 reverse name with what is there; no alias that leads nowhere.
     async fn answer_reverse(&self, query: &Query, address: Ipv4Addr, router: &Router) -> Answer {
-        let v4 = router.follow_up(query, reverse_name(IpAddr::V4(address)), RecordType::PTR).await;
+        let mut v4 = router.follow_up(query, reverse_name(IpAddr::V4(address)), RecordType::PTR).await;
         let pointers: Vec<Record> =
             v4.answers.iter().filter(|record| record.record_type() == RecordType::PTR).cloned().collect();
-        let Some(first) = pointers.first() else { return v4 };
+        let Some(first) = pointers.first() else {
+            // Aliases of the IPv4 name are none of the name that was asked for.
+            v4.answers.clear();
+            return v4;
+        };
         let ttl = first.ttl.min(TTL_WITHOUT_SOA);
         let alias = Record::from_rdata(query.name.clone(), ttl, RData::CNAME(rdata::CNAME(first.name.clone())));
         let recursion_available = v4.is_recursion_available();
@@ -174,6 +178,11 @@ fn has_translatable(prefix: Prefix, a: &Answer) -> bool {
 /// Whether there is an AAAA record that counts.
 fn has_address(native: &Answer) -> bool {
     native.answers.iter().any(|record| matches!(record.data, RData::AAAA(address) if !is_excluded(address.0)))
+}
+
+/// Whether there is such a record, or may be one in the part that was cut off.
+fn may_have_address(native: &Answer) -> bool {
+    native.is_truncated() || has_address(native)
 }
 
 fn without_excluded(mut native: Answer) -> Answer {
@@ -281,6 +290,13 @@ mod tests {
             ResponseCode::NoError,
             &[(300, "2001:db8::1")],
         );
+    }
+
+    #[test]
+    fn what_was_cut_off_may_be_an_address() {
+        assert!(may_have_address(&Answer::no_data(None).with_truncated(true)));
+        assert!(may_have_address(&Answer::positive(vec![aaaa("2001:db8::1")])));
+        assert!(!may_have_address(&Answer::positive(vec![aaaa("::ffff:8.8.4.4")])));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `hosts`: names from a file in the form of /etc/hosts.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ pub struct Hosts {
 }
 
 /// The entries of the file and of the block itself.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Table {
     addresses: HashMap<Name, Vec<IpAddr>>,
     names: HashMap<IpAddr, Vec<Name>>,
@@ -41,11 +42,13 @@ impl Hosts {
     /// Reads the file. One that is missing is an empty one.
     pub fn new(config: Config, metrics: Arc<Metrics>) -> Self {
         let hosts = Self { config, table: ArcSwap::default(), metrics };
+        hosts.table.store(Arc::new(hosts.table_of("")));
         hosts.read();
         hosts
     }
 
-    /// Reads the file again whenever it has changed, until it is told to stop. While it is not there, what it said counts.
+    /// Reads the file again whenever it has changed, until it is told to stop. While it is not there or cannot be read, what it
+    /// said counts.
     pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
         if self.config.reload.is_zero() {
             return;
@@ -60,25 +63,37 @@ impl Hosts {
 
     fn read(&self) {
         let version = version(&self.config.file);
-        let is_readable = version.is_some_and(|(_, size)| size <= FILE_SIZE_MAX);
-        let text = is_readable.then(|| std::fs::read(&self.config.file).ok()).flatten().unwrap_or_default();
-        let mut table = Table { version, ..Table::default() };
-        for (address, names) in String::from_utf8_lossy(&text).lines().filter_map(parse_line) {
+        let read = match version {
+            Some((_, size)) if size > FILE_SIZE_MAX => Err(io::ErrorKind::FileTooLarge.into()),
+            _ => std::fs::read(&self.config.file),
+        };
+        let file = self.config.file.display().to_string();
+        let table = match read {
+            Ok(text) => self.table_of(&String::from_utf8_lossy(&text)),
+            Err(error) => {
+                if version.is_some() || self.config.inline.is_empty() {
+                    warn!(%file, %error, "the hosts file cannot be read");
+                }
+                Table::clone(&self.table.load())
+            }
+        };
+        let entries = table.addresses.values().map(Vec::len).chain(table.names.values().map(Vec::len)).sum::<usize>();
+        self.metrics.hosts_entries.with_label_values(&[&file]).set(entries as f64);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.metrics.hosts_reload_timestamp_seconds.with_label_values::<&str>(&[]).set(now.as_secs_f64());
+        self.table.store(Arc::new(Table { version, ..table }));
+    }
+
+    /// The entries of a file with this text, and those of the block.
+    fn table_of(&self, text: &str) -> Table {
+        let mut table = Table::default();
+        for (address, names) in text.lines().filter_map(parse_line) {
             self.add(&mut table, address, names);
         }
         for (address, names) in &self.config.inline {
             self.add(&mut table, *address, names.clone());
         }
-        let file = self.config.file.display().to_string();
-        let entries: usize =
-            table.addresses.values().map(Vec::len).sum::<usize>() + table.names.values().map(Vec::len).sum::<usize>();
-        self.metrics.hosts_entries.with_label_values(&[&file]).set(entries as f64);
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.metrics.hosts_reload_timestamp_seconds.with_label_values::<&str>(&[]).set(now.as_secs_f64());
-        if version.is_none() && self.config.inline.is_empty() {
-            warn!(%file, "the hosts file cannot be read");
-        }
-        self.table.store(Arc::new(table));
+        table
     }
 
     fn add(&self, table: &mut Table, address: IpAddr, names: Vec<Name>) {
@@ -217,6 +232,14 @@ mod tests {
         std::fs::remove_file(&file).unwrap();
         tokio::time::sleep(Duration::from_secs(6)).await;
         check(&hosts, "b.example.", RecordType::A, Some("10.0.0.1"));
+        std::fs::create_dir(&file).unwrap();
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        check(&hosts, "b.example.", RecordType::A, Some("10.0.0.1"));
+        std::fs::remove_dir(&file).unwrap();
+        std::fs::write(&file, "10.0.0.2 b.example").unwrap();
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        check(&hosts, "b.example.", RecordType::A, Some("10.0.0.2"));
+        std::fs::remove_file(&file).unwrap();
         stop.cancel();
         watching.await.unwrap();
     }

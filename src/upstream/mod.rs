@@ -20,7 +20,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 pub use network::Network;
-pub use scrub::{Contradiction, scrub};
+pub use scrub::{Unusable, scrub};
 pub use tls::TlsError;
 
 use crate::dns::Malformed;

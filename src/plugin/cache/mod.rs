@@ -80,6 +80,7 @@ impl Cache {
             return answer;
         }
         if !is_an_answer(&answer)
+            && query.recursion_desired
             && let Some(hit) = self.known_before(query, now)
         {
             return self.give(&hit, query, now);
@@ -158,21 +159,24 @@ impl Cache {
 
     /// Limits the TTLs of an answer, and remembers it if it may be. Where this is disabled, the TTLs stay as they are, unlike
     /// in CoreDNS.
+    ///
+    /// Unlike CoreDNS: without RD a resolver may say no more than what it has at hand, such as the servers of the root zone.
+    /// Others would take it for an answer, so it is not remembered; and it ends nothing that is.
     fn store(&self, query: &Query, mut answer: Answer, now: Instant) -> Answer {
         let disabled = match Kind::of(&answer) {
             Kind::Positive => &self.config.disable_success,
             Kind::Negative | Kind::Failure | Kind::Other => &self.config.disable_denial,
         };
-        if is_in(&query.name, disabled) {
-            return answer;
-        }
+        let is_disabled = is_in(&query.name, disabled);
         let lifetime = lifetime::lifetime(query, &answer, &self.config);
-        let ttl = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
-        answer.records_mut().for_each(|record| record.ttl = ttl);
-        if is_local(&answer) {
+        if !is_disabled {
+            let ttl = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
+            answer.records_mut().for_each(|record| record.ttl = ttl);
+        }
+        if is_local(&answer) || !query.recursion_desired {
             return answer;
         }
-        let may_be_kept = !lifetime.is_zero() && lifetime::is_remembered(query, &answer);
+        let may_be_kept = !is_disabled && !lifetime.is_zero() && lifetime::is_remembered(query, &answer);
         let is_kept = may_be_kept && self.insert(query, &answer, lifetime, now);
         if !is_kept && is_an_answer(&answer) && !answer.is_truncated() {
             // What was known before is no longer so.

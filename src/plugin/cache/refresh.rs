@@ -37,11 +37,11 @@ pub fn refresh_queue() -> (RefreshSender, RefreshQueue) {
 }
 
 impl RefreshSender {
-    /// Puts a question into the queue, and returns whether there was room. The EDNS options are left out: they were about one
-    /// client, and the answer is for all.
+    /// Puts a question into the queue, and returns whether there was room. The answer is for all: it is asked for with
+    /// recursion, and without EDNS options, which were about one client.
     pub fn try_send(&self, query: &Query) -> bool {
         let edns = query.edns.as_ref().map(|edns| Edns { options: Vec::new(), ..edns.clone() });
-        self.queue.try_send(Query { edns, ..query.clone() }).is_ok()
+        self.queue.try_send(Query { edns, recursion_desired: true, ..query.clone() }).is_ok()
     }
 }
 
@@ -151,6 +151,7 @@ mod tests {
     async fn a_client_is_not_told_to_other_servers() {
         let (sender, queue) = refresh_queue();
         let mut asked = query("www.example.", RecordType::A);
+        asked.recursion_desired = false;
         asked.edns =
             Some(Edns { udp_size: 1232, dnssec_ok: true, options: vec![(8, vec![0, 1, 32, 0, 192, 0, 2, 1])] });
         assert!(sender.try_send(&asked));
@@ -158,7 +159,8 @@ mod tests {
         let heard = Mutex::new(Vec::new());
         let keep = |query: Query| async { heard.lock().expect("no panic").push(query) };
         queue.run_with(CancellationToken::new(), keep).await;
-        let edns = heard.into_inner().expect("no panic")[0].edns.clone();
-        assert_eq!(edns, Some(Edns { udp_size: 1232, dnssec_ok: true, options: vec![] }));
+        let heard = heard.into_inner().expect("no panic").remove(0);
+        assert_eq!(heard.edns, Some(Edns { udp_size: 1232, dnssec_ok: true, options: vec![] }));
+        assert!(heard.recursion_desired);
     }
 }

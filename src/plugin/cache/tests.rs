@@ -304,3 +304,29 @@ fn an_answer_that_is_not_remembered_ends_what_was_known() {
     check(www(60).with_truncated(true), "NOERROR 0 error 3");
     check(code(ResponseCode::Refused), "NOERROR 0 error 3");
 }
+
+#[test]
+fn a_denial_that_is_not_remembered_ends_what_was_known() {
+    let mut bench = Bench::new("cache {\n serve_stale\n disable denial example\n}");
+    bench.put(WWW, www(60));
+    bench.wait(60);
+    bench.renew(code(ResponseCode::ServFail));
+    assert_eq!(bench.www(), "NOERROR 0 error 3");
+    bench.renew(nx(soa(60, 60)));
+    assert_eq!(bench.www(), "-");
+}
+
+/// A resolver that is asked so says what it has at hand, such as the servers of the root zone.
+#[test]
+fn what_is_said_without_recursion_is_not_for_others() {
+    let without_recursion = Query { recursion_desired: false, ..query(WWW, RecordType::A) };
+    let mut bench = Bench::new("cache 30 {\n serve_stale 1h verify\n}");
+    assert_eq!(told(&bench.cache.put(&without_recursion, relayed(vec![]), bench.now)), "NOERROR");
+    assert_eq!(bench.www(), "-");
+    bench.put(WWW, www(60));
+    bench.cache.put(&without_recursion, relayed(vec![]), bench.now);
+    assert_eq!(bench.www(), "NOERROR 30");
+    bench.wait(30);
+    let refused = bench.cache.put(&without_recursion, code(ResponseCode::Refused), bench.now);
+    assert_eq!((told(&refused).as_str(), bench.www().as_str()), ("REFUSED", "-"));
+}

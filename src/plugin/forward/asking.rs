@@ -167,8 +167,8 @@ fn believed(server: &Server, query: &Query, mut message: UpstreamMessage) -> Ans
     if u16::from(message.response_code) >= EXTENDED_CODES {
         return Answer::serv_fail(format!("{} answered {}", server.label(), mnemonic(message.response_code)));
     }
-    if let Err(contradiction) = scrub(query, &mut message) {
-        return Answer::serv_fail(format!("{}: {contradiction}", server.label()));
+    if let Err(unusable) = scrub(query, &mut message) {
+        return Answer::serv_fail(format!("{}: {unusable}", server.label()));
     }
     let answer = Answer::relayed(message.response_code, message.authoritative, message.recursion_available)
         .with_answers(message.answers)

@@ -19,10 +19,16 @@ const TTL_MAX: u32 = 24 * 60 * 60;
 /// The type of DNAME (RFC 6672).
 const DNAME: u16 = 39;
 
-/// The answer says of a name both that it does not exist and what is there.
+/// Why nothing of an answer is believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the answer denies a name and has data of it")]
-pub struct Contradiction;
+pub enum Unusable {
+    /// It says of a name both that it does not exist and what is there.
+    #[error("the answer denies a name and has data of it")]
+    Contradiction,
+    /// Its aliases lead back to themselves.
+    #[error("the aliases of the answer lead in a circle")]
+    Circle,
+}
 
 /// Leaves in a message only what belongs to the question:
 ///
@@ -31,24 +37,20 @@ pub struct Contradiction;
 /// - additional: addresses of the names that the other two point to.
 ///
 /// Signatures are left only beside what they sign, and only if the client set DO.
-pub fn scrub(query: &Query, message: &mut UpstreamMessage) -> Result<(), Contradiction> {
+pub fn scrub(query: &Query, message: &mut UpstreamMessage) -> Result<(), Unusable> {
     let UpstreamMessage { answers, authority, additional, .. } = message;
     for section in [&mut *answers, &mut *authority, &mut *additional] {
         section.retain(|record| record.dns_class == Class::IN);
-        section.iter_mut().for_each(|record| record.ttl = believed_ttl(record.ttl));
+        // RFC 8767 section 4: a TTL with its highest bit set is a long one.
+        section.iter_mut().for_each(|record| record.ttl = record.ttl.min(TTL_MAX));
     }
-    let chain = Chain::follow(query, answers);
+    let chain = Chain::follow(query, answers)?;
     chain.sort_out_answers(answers);
     chain.sort_out_authority(authority);
     sort_out_additional(query, answers, authority, additional);
     let is_denied = message.response_code == ResponseCode::NXDomain;
     let has_data = message.answers.iter().any(|record| chain.is_data(record));
-    if is_denied && has_data { Err(Contradiction) } else { Ok(()) }
-}
-
-/// RFC 2181 section 8: a TTL with the highest bit set is 0.
-fn believed_ttl(ttl: u32) -> u32 {
-    if ttl > i32::MAX.unsigned_abs() { 0 } else { ttl.min(TTL_MAX) }
+    if is_denied && has_data { Err(Unusable::Contradiction) } else { Ok(()) }
 }
 
 /// The names that an answer leads through.
@@ -59,8 +61,8 @@ struct Chain<'a> {
 }
 
 impl<'a> Chain<'a> {
-    /// Follows the aliases of an answer as far as they lead, and never around in a circle.
-    fn follow(query: &'a Query, answers: &[Record]) -> Self {
+    /// Follows the aliases of an answer as far as they lead.
+    fn follow(query: &'a Query, answers: &[Record]) -> Result<Self, Unusable> {
         let mut names = Vec::new();
         let mut next = Some(&query.name);
         while let Some(name) = next.take() {
@@ -69,10 +71,13 @@ impl<'a> Chain<'a> {
                 || at_name().any(|record| record.record_type() == query.record_type);
             names.push(name.clone());
             if !is_end && names.len() <= ALIASES_MAX {
-                next = at_name().find_map(alias_target).filter(|target| !names.contains(target));
+                next = at_name().find_map(alias_target);
+            }
+            if next.is_some_and(|target| names.contains(target)) {
+                return Err(Unusable::Circle);
             }
         }
-        Self { query, names }
+        Ok(Self { query, names })
     }
 
     /// Aliases come before what they lead to, whatever the order was: many clients read an answer only once.

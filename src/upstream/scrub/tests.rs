@@ -117,7 +117,6 @@ fn an_alias_beside_another_or_beside_data_leads_nowhere() {
         [&["x.example. CNAME", "a. A"], &[], &[]],
     );
     check(A, [&["x.example. CNAME a.", "x.example. A", "a. A"], &[], &[]], [&["x.example. A"], &[], &[]]);
-    check(A, [&["x.example. CNAME a.", "a. CNAME x.example."], &[], &[]], [&["x.example. CNAME"], &[], &[]]);
 }
 
 #[test]
@@ -208,15 +207,14 @@ fn proofs_and_signatures_are_for_those_who_set_do() {
 
 #[test]
 fn records_of_other_classes_go_and_ttls_are_believed_within_reason() {
-    for (ttl, believed) in [(0, 0), (60, 60), (86_400, 86_400), (86_401, 86_400), (u32::MAX / 2, 86_400)] {
-        assert_eq!(believed_ttl(ttl), believed);
+    for (ttl, believed) in [(0, 0), (60, 60), (86_400, 86_400), (86_401, 86_400), (1 << 31, 86_400), (u32::MAX, 86_400)]
+    {
+        let mut message = message(A, 0, [&["x.example. A", "x.example. A"], &[], &[]]);
+        message.answers[0].dns_class = Class::CH;
+        message.answers[1].ttl = ttl;
+        scrub(&query(A, false), &mut message).unwrap();
+        assert_eq!(message.answers.iter().map(|record| record.ttl).collect::<Vec<_>>(), [believed]);
     }
-    assert_eq!((believed_ttl(1 << 31), believed_ttl(u32::MAX)), (0, 0));
-    let mut message = message(A, 0, [&["x.example. A", "x.example. A"], &[], &[]]);
-    message.answers[0].dns_class = Class::CH;
-    message.answers[1].ttl = u32::MAX;
-    scrub(&query(A, false), &mut message).unwrap();
-    assert_eq!(message.answers.iter().map(|record| record.ttl).collect::<Vec<_>>(), [0]);
 }
 
 #[test]
@@ -225,8 +223,19 @@ fn a_name_that_does_not_exist_has_no_data() {
     assert_eq!(denied(&[]), Ok(()));
     assert_eq!(denied(&["x.example. CNAME y.example."]), Ok(()));
     assert_eq!(denied(&["other. A"]), Ok(()));
-    assert_eq!(denied(&["x.example. A"]), Err(Contradiction));
-    assert_eq!(denied(&["x.example. CNAME y.example.", "y.example. A"]), Err(Contradiction));
+    assert_eq!(denied(&["x.example. A"]), Err(Unusable::Contradiction));
+    assert_eq!(denied(&["x.example. CNAME y.example.", "y.example. A"]), Err(Unusable::Contradiction));
+}
+
+#[test]
+fn aliases_in_a_circle_are_no_answer() {
+    let check = |answers: &[&str], expected| {
+        assert_eq!(scrub(&query(A, false), &mut message(A, 0, [answers, &[], &[]])), expected, "{answers:?}");
+    };
+    check(&["x.example. CNAME x.example."], Err(Unusable::Circle));
+    check(&["x.example. CNAME y.", "y. CNAME x.example."], Err(Unusable::Circle));
+    check(&["x.example. CNAME y.", "y. CNAME z.", "z. CNAME y."], Err(Unusable::Circle));
+    check(&["x.example. CNAME y.", "z. CNAME z."], Ok(()));
 }
 
 proptest! {
@@ -250,7 +259,7 @@ proptest! {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let query = query(A, dnssec_ok);
         let mut message = message(A, 0, [&texts, &texts, &texts]);
-        scrub(&query, &mut message).unwrap();
+        prop_assume!(scrub(&query, &mut message).is_ok());
         let mut known = vec![name(A.0)];
         for record in &message.answers {
             prop_assert!(known.contains(&record.name), "{:?}", message.answers);
