@@ -18,6 +18,7 @@ use super::server::Server;
 use super::signal::{Signals, Wish};
 use crate::admin::{Admin, Phase};
 use crate::config::corefile::{Loaded, Source};
+use crate::config::duration_text;
 use crate::metrics::Metrics;
 use crate::plugin::loop_detection::LoopDetected;
 
@@ -205,7 +206,7 @@ async fn stop(server: Server, signals: &mut Signals, name: &str) -> ExitCode {
     let lameduck = server.generation.lameduck();
     let stopping = async {
         if lameduck > Duration::ZERO {
-            info!(target: "plugin/health", "Going into lameduck mode for {lameduck:?}");
+            info!(target: "plugin/health", "Going into lameduck mode for {}", duration_text(lameduck));
             tokio::time::sleep(lameduck).await;
         }
         server.stop().await;

@@ -6,6 +6,8 @@
 
 pub mod corefile;
 pub mod directive;
+mod duration;
 mod server;
 
+pub use duration::duration_text;
 pub use server::{Config, Scheme, ServerBlock, ServerKey};

@@ -145,25 +145,6 @@ impl Answer {
         self.response_code
     }
 
-    /// The response code in the words of dig and CoreDNS; one without a word is `RCODE23`.
-    pub fn response_code_text(&self) -> String {
-        let word = match self.response_code {
-            ResponseCode::NoError => "NOERROR",
-            ResponseCode::FormErr => "FORMERR",
-            ResponseCode::ServFail => "SERVFAIL",
-            ResponseCode::NXDomain => "NXDOMAIN",
-            ResponseCode::NotImp => "NOTIMP",
-            ResponseCode::Refused => "REFUSED",
-            ResponseCode::YXDomain => "YXDOMAIN",
-            ResponseCode::YXRRSet => "YXRRSET",
-            ResponseCode::NXRRSet => "NXRRSET",
-            ResponseCode::NotAuth => "NOTAUTH",
-            ResponseCode::NotZone => "NOTZONE",
-            other => return format!("RCODE{}", u16::from(other)),
-        };
-        word.to_owned()
-    }
-
     /// AA.
     pub fn is_authoritative(&self) -> bool {
         self.authoritative

@@ -14,10 +14,10 @@ pub use answer::{Answer, ExtendedError};
 pub use footprint::footprint_bytes;
 pub use hickory_proto::op::{OpCode, ResponseCode};
 pub use hickory_proto::rr::{DNSClass as Class, Name, RData, Record, RecordType, rdata};
-pub use mnemonic::mnemonic;
-pub use name::{InvalidName, address_of_reverse_name, label_count, parse_name, reverse_name, reverse_zones};
+pub use mnemonic::{class_mnemonic, mnemonic, type_mnemonic};
+pub use name::{InvalidName, address_of_reverse_name, label_count, name_text, parse_name, reverse_name, reverse_zones};
 pub use query::{Edns, Query, Transport};
 pub use wire::{
-    Malformed, Request, Signature, UpstreamMessage, encode, encode_question, encode_question_without_edns,
+    Malformed, Request, Signature, UpstreamMessage, encode, encode_question, encode_question_without_edns, flag_words,
     parse_request, parse_signature, parse_upstream,
 };

@@ -54,7 +54,7 @@ async fn answer(router: &Router, metrics: &Metrics, query: Query) -> Vec<u8> {
 /// Writes an answer and tells those who watch.
 fn finish(router: &Router, query: &Query, answer: &Answer, started: Instant) -> Vec<u8> {
     let reply = encode(query, answer);
-    router.observe(query, answer, reply.len(), started.elapsed());
+    router.observe(query, answer, &reply, started.elapsed());
     reply
 }
 

@@ -128,12 +128,12 @@ impl Pipeline {
     }
 
     /// Tells those who watch what was answered: the error log, the query log.
-    pub fn observe(&self, query: &Query, answer: &Answer, size_bytes: usize, took: Duration) {
+    pub fn observe(&self, query: &Query, answer: &Answer, reply: &[u8], took: Duration) {
         if let Some(errors) = &self.errors {
             errors.observe(query, answer);
         }
         if let Some(log) = &self.log {
-            log.observe(query, answer, size_bytes, took);
+            log.observe(query, answer, reply, took);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dns::{Answer, Query, RecordType};
+use crate::dns::{Answer, Query, RecordType, mnemonic};
 use crate::metrics::Metrics;
 
 /// Counts queries and answers of one zone.
@@ -32,7 +32,7 @@ impl Prometheus {
         if query.dnssec_ok() {
             metrics.dns_do_requests.with_label_values(&[server, zone, ""]).inc();
         }
-        let code = answer.response_code_text();
+        let code = mnemonic(answer.response_code());
         metrics.dns_responses.with_label_values(&[server, zone, "", &code, answer.source()]).inc();
     }
 }

@@ -74,15 +74,15 @@ impl Router {
         }
     }
 
-    /// Tells those who watch what was answered: metrics, the error log, the query log.
-    pub fn observe(&self, query: &Query, answer: &Answer, size_bytes: usize, took: Duration) {
+    /// Tells those who watch what was answered, and in which octets: metrics, the error log, the query log.
+    pub fn observe(&self, query: &Query, answer: &Answer, reply: &[u8], took: Duration) {
         let zone = self.route(&query.name, query.record_type);
         let prometheus = zone.map_or(self.dropped.as_ref(), |zone| zone.prometheus.as_deref());
         if let Some(prometheus) = prometheus {
-            prometheus.observe(query, answer, size_bytes, took);
+            prometheus.observe(query, answer, reply.len(), took);
         }
         if let Some(zone) = zone {
-            zone.pipeline.observe(query, answer, size_bytes, took);
+            zone.pipeline.observe(query, answer, reply, took);
         }
     }
 

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use super::{Cache, RefreshQueue, refresh_queue};
 use crate::config::corefile::Source;
 use crate::config::{ServerBlock, directive};
-use crate::dns::{Answer, Class, Name, Query, RData, Record, RecordType, ResponseCode, Transport, parse_name, rdata};
+use crate::dns::{
+    Answer, Class, Name, Query, RData, Record, RecordType, ResponseCode, Transport, mnemonic, parse_name, rdata,
+};
 use crate::metrics::Metrics;
 
 pub const WWW: &str = "www.example.";
@@ -61,7 +63,7 @@ impl Bench {
 /// An answer in short: code, TTLs of all records, and the extended error.
 pub fn told(answer: &Answer) -> String {
     let records = answer.answers.iter().chain(&answer.authority).chain(&answer.additional);
-    let mut words = vec![answer.response_code_text()];
+    let mut words = vec![mnemonic(answer.response_code()).into_owned()];
     words.extend(records.map(|record| record.ttl.to_string()));
     words.extend(answer.extended_error().map(|error| format!("error {}", error.code)));
     words.join(" ")
