@@ -24,7 +24,7 @@ const OWNERS: [(&str, &[&str]); 9] = [
     ("prometheus", &["metrics"]),
     ("tokio_rustls", &["upstream"]),
     ("rustls_platform_verifier", &["upstream"]),
-    ("socket2", &["listen", "upstream"]),
+    ("socket2", &["listen", "admin", "upstream"]),
 ];
 
 /// Every source file with its top module and its text, comments left out.
