@@ -16,7 +16,7 @@ use crate::dns::{Name, name_text};
 use crate::listen::ListenAddress;
 use crate::metrics::Metrics;
 use crate::nat64::InvalidPrefix;
-use crate::plugin::cache::{Cache, RefreshQueue, refresh_queue};
+use crate::plugin::cache::{Cache, RefreshQueue, RefreshSender, refresh_queue};
 use crate::plugin::chaos::Chaos;
 use crate::plugin::dns64::Dns64;
 use crate::plugin::errors::Errors;
@@ -214,7 +214,7 @@ fn pipeline(
     server: &ServerBlock,
     label: &str,
     environment: &Environment<'_>,
-    refresh: crate::plugin::cache::RefreshSender,
+    refresh: RefreshSender,
 ) -> Result<Pipeline, AssembleError> {
     let metrics = &environment.metrics;
     let dns64 =
