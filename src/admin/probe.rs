@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::pages::Pages;
+use crate::config::duration_text;
 use crate::metrics::Metrics;
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -34,7 +35,7 @@ pub async fn run(server: SocketAddr, pages: Arc<ArcSwap<Pages>>, metrics: Arc<Me
             metrics.health_request_failures.inc();
             warn!(target: "plugin/health", "Local health request to \"http://{server}/health\" failed");
         } else if took > SLOW {
-            warn!(target: "plugin/health", "Local health request to \"http://{server}/health\" took more than 1s: {took:?}");
+            warn!(target: "plugin/health", "Local health request to \"http://{server}/health\" took more than 1s: {}", duration_text(took));
         }
     }
 }

@@ -13,11 +13,11 @@ pub use super::places::{Interface, PlaceError};
 use crate::cluster::{Resource, Store};
 use crate::config::directive::{self, Kubernetes as KubernetesConfig, ObjectSource, PodMode};
 use crate::config::{Config, ServerBlock};
-use crate::dns::Name;
+use crate::dns::{Name, name_text};
 use crate::listen::ListenAddress;
 use crate::metrics::Metrics;
 use crate::nat64::InvalidPrefix;
-use crate::plugin::cache::{Cache, RefreshQueue, refresh_queue};
+use crate::plugin::cache::{Cache, RefreshQueue, RefreshSender, refresh_queue};
 use crate::plugin::chaos::Chaos;
 use crate::plugin::dns64::Dns64;
 use crate::plugin::errors::Errors;
@@ -185,7 +185,7 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
                 if served.iter().any(|other| other.apex == zone) {
                     return Err(AssembleError::Twice { zone, address });
                 }
-                let enabled = |directive| Enabled { server: label.clone(), zone: zone.to_ascii(), directive };
+                let enabled = |directive| Enabled { server: label.clone(), zone: name_text(&zone), directive };
                 assembly.enabled.extend(server.directives().into_iter().map(enabled));
                 served.push(zone_of(zone, server, pipeline.clone(), &label, environment));
             }
@@ -212,7 +212,7 @@ fn zone_of(
     label: &str,
     environment: &Environment<'_>,
 ) -> Zone {
-    let count = |_| Arc::new(Prometheus::new(environment.metrics.clone(), label.to_owned(), apex.to_ascii()));
+    let count = |_| Arc::new(Prometheus::new(environment.metrics.clone(), label.to_owned(), name_text(&apex)));
     let prometheus = server.prometheus.as_ref().map(count);
     Zone { apex, pipeline, prometheus }
 }
@@ -230,7 +230,7 @@ fn pipeline(
     label: &str,
     local: &BTreeSet<IpAddr>,
     environment: &Environment<'_>,
-    refresh: crate::plugin::cache::RefreshSender,
+    refresh: RefreshSender,
 ) -> Result<Pipeline, AssembleError> {
     let metrics = &environment.metrics;
     let dns64 =

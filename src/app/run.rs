@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 pub use super::clusters::Access;
 use super::clusters::Clusters;
@@ -20,6 +20,7 @@ use super::server::Server;
 use super::signal::{Signals, Wish};
 use crate::admin::{Admin, Phase};
 use crate::config::corefile::{Loaded, Source};
+use crate::config::duration_text;
 use crate::metrics::Metrics;
 use crate::plugin::loop_detection::LoopDetected;
 
@@ -89,8 +90,13 @@ async fn live(options: &Options, loaded: Loaded) -> Result<ExitCode, String> {
         wish = stop_wish(&mut signals) => return Ok(ended_early(wish)),
     };
     greet(options, &server);
-    write_pid(options)?;
-    serve(options, server, &mut signals, &mut looped, &metrics).await
+    write_pid(options);
+    let outcome = serve(options, server, &mut signals, &mut looped, &metrics).await;
+    if let Some(file) = &options.pidfile {
+        // It may be gone, or never have been there.
+        let _ = std::fs::remove_file(file);
+    }
+    outcome
 }
 
 /// Assembles and opens everything, the admin pages first. Nothing waits for the cluster but the names in it.
@@ -145,10 +151,12 @@ fn greet(options: &Options, server: &Server) {
     }
 }
 
-fn write_pid(options: &Options) -> Result<(), String> {
-    let Some(file) = &options.pidfile else { return Ok(()) };
-    std::fs::write(file, format!("{}\n", std::process::id()))
-        .map_err(|error| format!("cannot write the pidfile {}: {error}", file.display()))
+/// A server that answers does not end for want of a pidfile.
+fn write_pid(options: &Options) {
+    let Some(file) = &options.pidfile else { return };
+    if let Err(error) = std::fs::write(file, format!("{}\n", std::process::id())) {
+        error!(file = %file.display(), %error, "cannot write the pidfile");
+    }
 }
 
 /// Serves until a signal ends it, or a loop is found.
@@ -212,7 +220,7 @@ async fn stop(server: Server, signals: &mut Signals, name: &str) -> ExitCode {
     let lameduck = server.generation.lameduck();
     let stopping = async {
         if lameduck > Duration::ZERO {
-            info!(target: "plugin/health", "Going into lameduck mode for {lameduck:?}");
+            info!(target: "plugin/health", "Going into lameduck mode for {}", duration_text(lameduck));
             tokio::time::sleep(lameduck).await;
         }
         server.stop().await;

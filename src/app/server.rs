@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::generation::Generation;
 use crate::admin::{Admin, AdminError};
+use crate::dns::name_text;
 use crate::listen::{BindError, Capacity, Limits, ListenAddress, Listener, PortUse};
 use crate::metrics::Metrics;
 use crate::plugin::loop_detection::LoopDetected;
@@ -94,7 +95,7 @@ impl Server {
         let mut lines = Vec::new();
         for (address, router) in &self.generation.assembly.routers {
             let Some(local) = self.listeners.get(address).map(Listener::local_address) else { continue };
-            let mut zones: Vec<_> = router.zones().map(|zone| zone.apex.to_ascii()).collect();
+            let mut zones: Vec<_> = router.zones().map(|zone| name_text(&zone.apex)).collect();
             zones.sort();
             lines.extend(zones.iter().map(|zone| match address {
                 ListenAddress::All { .. } => format!("{zone}:{}", local.port()),

@@ -6,7 +6,9 @@
 
 pub mod corefile;
 pub mod directive;
+mod duration;
 pub mod selector;
 mod server;
 
+pub use duration::duration_text;
 pub use server::{Config, Scheme, ServerBlock, ServerKey};

@@ -1,8 +1,8 @@
-//! The words of response codes.
+//! The words of response codes and classes, as CoreDNS and dig have them.
 
 use std::borrow::Cow;
 
-use super::ResponseCode;
+use super::{Class, ResponseCode};
 
 /// The word of a response code as metrics and query logs have it: `NOERROR`, `NXDOMAIN`; `RCODE12` for those without one.
 pub fn mnemonic(code: ResponseCode) -> Cow<'static, str> {
@@ -32,9 +32,25 @@ pub fn mnemonic(code: ResponseCode) -> Cow<'static, str> {
     word.into()
 }
 
+/// The word of a class: `IN`; `CLASS7` for those without one.
+pub fn class_mnemonic(class: Class) -> Cow<'static, str> {
+    match class {
+        Class::Unknown(2) => "CS".into(),
+        Class::Unknown(number) => format!("CLASS{number}").into(),
+        known => <&str>::from(known).into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_class_without_a_word_is_a_number() {
+        for (number, word) in [(1, "IN"), (3, "CH"), (254, "NONE"), (255, "ANY"), (2, "CS"), (7, "CLASS7")] {
+            assert_eq!(class_mnemonic(Class::from(number)), word);
+        }
+    }
 
     #[test]
     fn a_code_without_a_word_is_a_number() {

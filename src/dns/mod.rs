@@ -8,20 +8,20 @@ mod footprint;
 mod mnemonic;
 mod name;
 mod query;
-mod type_word;
+mod type_mnemonic;
 mod wire;
 
 pub use answer::{Answer, ExtendedError};
 pub use footprint::footprint_bytes;
 pub use hickory_proto::op::{OpCode, ResponseCode};
 pub use hickory_proto::rr::{DNSClass as Class, Name, RData, Record, RecordType, rdata};
-pub use mnemonic::mnemonic;
+pub use mnemonic::{class_mnemonic, mnemonic};
 pub use name::{
-    InvalidName, address_of_reverse_name, is_reverse, label_count, parse_name, reverse_name, reverse_zones,
+    InvalidName, address_of_reverse_name, is_reverse, label_count, name_text, parse_name, reverse_name, reverse_zones,
 };
 pub use query::{Edns, Query, Transport};
-pub use type_word::{parse_type, type_word};
+pub use type_mnemonic::{parse_type, type_mnemonic};
 pub use wire::{
-    Malformed, Request, Signature, UpstreamMessage, encode, encode_question, encode_question_without_edns,
+    Malformed, Request, Signature, UpstreamMessage, encode, encode_question, encode_question_without_edns, flag_words,
     parse_request, parse_signature, parse_upstream,
 };

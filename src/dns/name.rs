@@ -52,6 +52,25 @@ fn parse_escape(octets: &mut std::str::Bytes<'_>) -> Option<u8> {
     std::str::from_utf8(&digits).ok()?.parse().ok()
 }
 
+/// A name in presentation form, escaped as CoreDNS does it in its log: `\\.` and the like for what has a meaning of its
+/// own, `\\DDD` for what cannot be printed.
+pub fn name_text(name: &Name) -> String {
+    let mut text = String::with_capacity(name.len() + 1);
+    for label in name.iter() {
+        for octet in label {
+            match octet {
+                b'.' | b' ' | b'\'' | b'@' | b';' | b'(' | b')' | b'"' | b'\\' => {
+                    text.extend(['\\', char::from(*octet)]);
+                }
+                b'!'..=b'~' => text.push(char::from(*octet)),
+                _ => text.push_str(&format!("\\{octet:03}")),
+            }
+        }
+        text.push('.');
+    }
+    if text.is_empty() { ".".to_owned() } else { text }
+}
+
 /// How many labels a name has, the root none. Unlike hickory's own count, `*` is a label like any other.
 pub fn label_count(name: &Name) -> usize {
     name.iter().count()
@@ -188,6 +207,13 @@ mod tests {
         check(r"a\2", None);
         check(&"a".repeat(64), None);
         check(&"abcdefg.".repeat(32), None);
+    }
+
+    #[test]
+    fn a_name_is_written_so_that_it_can_be_read() {
+        for text in [".", "Web.example.", r##"a\007\200\255\ b\"\(\\\.\;\@$/~!.x_*-."##] {
+            assert_eq!(name_text(&parse_name(text).unwrap()), text);
+        }
     }
 
     #[test]

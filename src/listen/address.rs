@@ -155,6 +155,8 @@ fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     socket.set_reuse_port(true)?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
     socket.set_read_timeout(Some(RECEIVE_TIME))?;
+    // A network that takes nothing costs replies, and not the thread.
+    socket.set_write_timeout(Some(RECEIVE_TIME))?;
     // Before bind, so that no packet comes without its destination.
     match address {
         _ if !address.ip().is_unspecified() => {}

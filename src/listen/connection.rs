@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::capacity::Limits;
@@ -28,6 +28,15 @@ const REPLY_BYTES_MAX: usize = 2 + u16::MAX as usize;
 /// How long we read on, and throw away, after the last reply: closing earlier could reset the connection before the
 /// client has read it.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// How long queries are still taken after the order to stop: those that were sent before it are there by then.
+const LAST_QUERIES: Duration = Duration::from_millis(100);
+
+/// Ready when no more queries are to be taken.
+pub(super) async fn last_queries(stop: &CancellationToken) {
+    stop.cancelled().await;
+    sleep(LAST_QUERIES).await;
+}
 
 /// A connection's queries and answers.
 pub(super) struct Connection {
@@ -92,6 +101,7 @@ impl Connection {
     ) -> io::Result<End> {
         let (mut reader, mut writer) = stream.split();
         let mut alarm = pin!(sleep_until(self.idle_since));
+        let mut last_queries = pin!(last_queries(stop));
         loop {
             self.answer_buffered(local);
             self.output.turn_over();
@@ -104,15 +114,17 @@ impl Connection {
             }
             let (has_room, has_room_for_replies) = (self.has_room(), self.output.has_room());
             tokio::select! {
-                read = reader.read_buf(self.frames.space()), if self.is_open && has_room => self.is_open = read? > 0,
-                reply = self.pending.next(), if !self.pending.is_empty() && has_room_for_replies => {
-                    self.output.push(reply.flatten());
-                }
+                // What is ready goes out before more comes in, and what was sent to us is read before the end.
+                biased;
                 written = writer.write(self.output.unsent()), if !self.output.unsent().is_empty() => {
                     self.output.advance(written?);
                     self.idle_since = Instant::now();
                 }
-                () = stop.cancelled(), if self.is_open => self.is_open = false,
+                reply = self.pending.next(), if !self.pending.is_empty() && has_room_for_replies => {
+                    self.output.push(reply.flatten());
+                }
+                read = reader.read_buf(self.frames.space()), if self.is_open && has_room => self.is_open = read? > 0,
+                () = &mut last_queries, if self.is_open => self.is_open = false,
                 // It may be early: deadlines move while it sleeps.
                 () = &mut alarm, if deadline.is_some() => match self.deadline() {
                     Some((deadline, end)) if deadline <= Instant::now() => return Ok(end),

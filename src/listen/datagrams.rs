@@ -148,6 +148,8 @@ impl Outbox {
                 match sendmmsg(fd, &mut self.headers, slices, clients, &control, MsgFlags::empty()) {
                     Ok(results) => sent += results.count(),
                     Err(Errno::EINTR) => {}
+                    // The network took nothing for a while: the rest would only come later still.
+                    Err(Errno::EAGAIN) => break,
                     // The first of those that are left could not be sent.
                     Err(_) => sent += 1,
                 }

@@ -46,7 +46,10 @@ async fn answer(router: &Router, metrics: &Metrics, query: Query) -> Vec<u8> {
         Err(_) => {
             metrics.panics.inc();
             error!(name = %query.name, "a query ended in a panic");
-            encode(&query, &Answer::serv_fail("panic"))
+            let answer = Answer::serv_fail("panic");
+            let reply = encode(&query, &answer);
+            router.observe_dropped(&query, &answer, &reply, started.elapsed());
+            reply
         }
     }
 }
@@ -54,7 +57,7 @@ async fn answer(router: &Router, metrics: &Metrics, query: Query) -> Vec<u8> {
 /// Writes an answer and tells those who watch.
 fn finish(router: &Router, query: &Query, answer: &Answer, started: Instant) -> Vec<u8> {
     let reply = encode(query, answer);
-    router.observe(query, answer, reply.len(), started.elapsed());
+    router.observe(query, answer, &reply, started.elapsed());
     reply
 }
 

@@ -1,6 +1,7 @@
 //! TCP: who may connect.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::connection::Connection;
+use super::connection::{Connection, last_queries};
 use super::datagrams::canonical;
 use super::respond::Responder;
 
@@ -19,7 +20,7 @@ const ERROR_PAUSE: Duration = Duration::from_millis(100);
 /// How often such errors are logged.
 const WARN_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Accepts connections until `stop` is cancelled; `tasks` waits for them. No error ends it.
+/// Accepts connections until a little after `stop`; `tasks` waits for them. No error ends it.
 pub(super) async fn accept(
     listener: TcpListener,
     responder: Arc<Responder>,
@@ -27,7 +28,14 @@ pub(super) async fn accept(
     stop: CancellationToken,
 ) {
     let mut warned: Option<Instant> = None;
-    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+    let mut last_queries = pin!(last_queries(&stop));
+    loop {
+        let accepted = tokio::select! {
+            // Those who have connected already are not reset.
+            biased;
+            accepted = listener.accept() => accepted,
+            () = &mut last_queries => return,
+        };
         match accepted {
             Ok((stream, client)) => {
                 // A connection over the bound is closed at once.

@@ -1,7 +1,7 @@
 //! UDP: a thread for each socket answers from memory what it can, and hands the rest to the runtime.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -61,11 +61,27 @@ impl UdpWorker {
                 }
             }
         }
+        self.close_to_newcomers();
         for _ in 0..LAST_BATCHES {
             match inbox.receive(&self.socket, false) {
                 Ok(()) => self.answer(&inbox, &mut outbox),
                 Err(_) => break,
             }
+        }
+    }
+
+    /// A socket that is connected to itself takes no packets but its own: queries that come from now on find another socket
+    /// or are told that nobody listens, instead of lying here unread while late replies keep the socket open.
+    fn close_to_newcomers(&self) {
+        let host = match self.bound.ip() {
+            ip if !ip.is_unspecified() => ip,
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        let mut itself = self.bound;
+        itself.set_ip(host);
+        if let Err(error) = self.socket.connect(itself) {
+            debug!(address = %self.bound, %error, "cannot close the socket to new queries");
         }
     }
 

@@ -74,6 +74,12 @@ pub struct Metrics {
 
 /// The labels that most server metrics share.
 const SERVER: [&str; 3] = ["server", "zone", "view"];
+const SERVER_PROTO: [&str; 4] = ["server", "zone", "view", "proto"];
+/// The labels of caches; `type` is success or denial.
+const CACHE: [&str; 3] = ["server", "zones", "view"];
+const CACHE_TYPE: [&str; 4] = ["server", "type", "zones", "view"];
+/// The labels of connections to other servers.
+const PROXY_PROTO: [&str; 3] = ["proxy_name", "to", "proto"];
 
 impl Metrics {
     /// Makes and registers all families, with the process's own (`process_*`).
@@ -111,14 +117,14 @@ impl Metrics {
                 r,
                 "coredns_dns_request_size_bytes",
                 "Size of queries.",
-                &["server", "zone", "view", "proto"],
+                &SERVER_PROTO,
                 sizes(),
             ),
             dns_response_size_bytes: histograms(
                 r,
                 "coredns_dns_response_size_bytes",
                 "Size of answers.",
-                &["server", "zone", "view", "proto"],
+                &SERVER_PROTO,
                 sizes(),
             ),
             dns_do_requests: counters(r, "coredns_dns_do_requests_total", "Queries with DO.", &SERVER),
@@ -129,54 +135,24 @@ impl Metrics {
                 &["server", "zone", "view", "rcode", "plugin"],
             ),
 
-            cache_entries: gauges(
-                r,
-                "coredns_cache_entries",
-                "Answers in the cache.",
-                &["server", "type", "zones", "view"],
-            ),
-            cache_hits: counters(
-                r,
-                "coredns_cache_hits_total",
-                "Answers from the cache.",
-                &["server", "type", "zones", "view"],
-            ),
+            cache_entries: gauges(r, "coredns_cache_entries", "Answers in the cache.", &CACHE_TYPE),
+            cache_hits: counters(r, "coredns_cache_hits_total", "Answers from the cache.", &CACHE_TYPE),
             cache_evictions: counters(
                 r,
                 "coredns_cache_evictions_total",
                 "Answers that made room for others.",
-                &["server", "type", "zones", "view"],
+                &CACHE_TYPE,
             ),
-            cache_requests: counters(
-                r,
-                "coredns_cache_requests_total",
-                "Questions to the cache.",
-                &["server", "zones", "view"],
-            ),
+            cache_requests: counters(r, "coredns_cache_requests_total", "Questions to the cache.", &CACHE),
             cache_misses: counters(
                 r,
                 "coredns_cache_misses_total",
                 "Questions that the cache could not answer.",
-                &["server", "zones", "view"],
+                &CACHE,
             ),
-            cache_prefetch: counters(
-                r,
-                "coredns_cache_prefetch_total",
-                "Answers refreshed early.",
-                &["server", "zones", "view"],
-            ),
-            cache_drops: counters(
-                r,
-                "coredns_cache_drops_total",
-                "Answers that do not fit their question.",
-                &["server", "zones", "view"],
-            ),
-            cache_served_stale: counters(
-                r,
-                "coredns_cache_served_stale_total",
-                "Expired answers served.",
-                &["server", "zones", "view"],
-            ),
+            cache_prefetch: counters(r, "coredns_cache_prefetch_total", "Answers refreshed early.", &CACHE),
+            cache_drops: counters(r, "coredns_cache_drops_total", "Answers that do not fit their question.", &CACHE),
+            cache_served_stale: counters(r, "coredns_cache_served_stale_total", "Expired answers served.", &CACHE),
 
             forward_healthcheck_broken: counter(
                 r,
@@ -225,13 +201,13 @@ impl Metrics {
                 r,
                 "coredns_proxy_conn_cache_hits_total",
                 "Connections used again.",
-                &["proxy_name", "to", "proto"],
+                &PROXY_PROTO,
             ),
             proxy_conn_cache_misses: counters(
                 r,
                 "coredns_proxy_conn_cache_misses_total",
                 "Connections made.",
-                &["proxy_name", "to", "proto"],
+                &PROXY_PROTO,
             ),
 
             kubernetes_dns_programming_duration_seconds: histograms(
@@ -260,7 +236,7 @@ impl Metrics {
                     "coredns_health_request_duration_seconds",
                     "Time of the server's own requests to /health.",
                 );
-                register(r, histogram(opts.buckets(buckets(0.00025, 10.0, 5))))
+                register(r, must(Histogram::with_opts(opts.buckets(buckets(0.00025, 10.0, 5)))))
             },
             health_request_failures: counter(
                 r,
@@ -380,10 +356,6 @@ fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGa
 
 fn histograms(registry: &Registry, name: &str, help: &str, labels: &[&str], buckets: Vec<f64>) -> HistogramVec {
     register(registry, must(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), labels)))
-}
-
-fn histogram(opts: HistogramOpts) -> Histogram {
-    must(Histogram::with_opts(opts))
 }
 
 fn buckets(start: f64, factor: f64, count: usize) -> Vec<f64> {

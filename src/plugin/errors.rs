@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::config::directive::{ConsolidateLevel, Errors as Config};
-use crate::dns::{Answer, Query, type_word};
+use crate::config::duration_text;
+use crate::dns::{Answer, Query, name_text, type_mnemonic};
 
 /// How failures are logged.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl Errors {
         let Some(failure) = answer.failure() else { return };
         let code = u16::from(answer.response_code());
         let text =
-            format!("{code} {} {}: {failure}", query.name.to_lowercase().to_ascii(), type_word(query.record_type));
+            format!("{code} {} {}: {failure}", name_text(&query.name.to_lowercase()), type_mnemonic(query.record_type));
         match self.rules.iter().find(|rule| rule.pattern.is_match(failure)) {
             Some(rule) if !rule.count(Instant::now()) => {}
             _ => error!(target: "plugin/errors", "{text}"),
@@ -92,7 +93,8 @@ impl Rule {
         if count == 1 && self.show_first {
             return;
         }
-        let text = format!("{count} errors like '{}' occurred in last {:?}", self.pattern, self.period);
+        let period = duration_text(self.period);
+        let text = format!("{count} errors like '{}' occurred in last {period}", self.pattern);
         match self.level {
             ConsolidateLevel::Debug => debug!(target: "plugin/errors", "{text}"),
             ConsolidateLevel::Info => info!(target: "plugin/errors", "{text}"),

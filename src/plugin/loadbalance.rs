@@ -33,9 +33,9 @@ impl LoadBalance {
     }
 
     fn arrange_section(&self, section: &mut Vec<Record>) {
-        let (aliases, mut others): (Vec<Record>, Vec<Record>) =
+        let (aliases, others): (Vec<Record>, Vec<Record>) =
             std::mem::take(section).into_iter().partition(|record| record.record_type() == RecordType::CNAME);
-        let (mut rotated, fixed): (Vec<Record>, Vec<Record>) = others.drain(..).partition(|record| rank(record) > 0);
+        let (mut rotated, fixed): (Vec<Record>, Vec<Record>) = others.into_iter().partition(|record| rank(record) > 0);
         rotated.shuffle(&mut rand::rng());
         rotated.sort_by_key(|record| (rank(record), self.preference(record)));
         section.extend(aliases.into_iter().chain(fixed).chain(rotated));

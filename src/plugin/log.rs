@@ -6,7 +6,9 @@ use std::time::Duration;
 use tracing::info;
 
 use crate::config::directive::{LogClass, LogRule};
-use crate::dns::{Answer, Query, RecordType, ResponseCode, mnemonic, type_word};
+use crate::dns::{
+    Answer, Query, RecordType, ResponseCode, Transport, class_mnemonic, flag_words, mnemonic, name_text, type_mnemonic,
+};
 
 /// A line for each query.
 #[derive(Debug)]
@@ -21,12 +23,12 @@ impl Log {
     }
 
     /// Logs a query and its answer by the first rule whose names fit.
-    pub fn observe(&self, query: &Query, answer: &Answer, size_bytes: usize, took: Duration) {
+    pub fn observe(&self, query: &Query, answer: &Answer, reply: &[u8], took: Duration) {
         let is_for = |rule: &&LogRule| rule.zones.iter().any(|zone| zone.zone_of(&query.name));
         let Some(rule) = self.rules.iter().find(is_for) else { return };
         let class = classify(answer);
         if rule.classes.contains(&LogClass::All) || rule.classes.contains(&class) {
-            info!(target: "query", "{}", line(&rule.format, query, answer, size_bytes, took));
+            info!(target: "query", "{}", line(&rule.format, query, answer, reply, took));
         }
     }
 }
@@ -43,13 +45,12 @@ fn classify(answer: &Answer) -> LogClass {
 }
 
 /// Puts values in the place of `{placeholders}`; what is no placeholder stays.
-fn line(format: &str, query: &Query, answer: &Answer, size_bytes: usize, took: Duration) -> String {
+fn line(format: &str, query: &Query, answer: &Answer, reply: &[u8], took: Duration) -> String {
     let (mut line, mut rest) = (String::with_capacity(160), format);
     while let Some((before, after)) = rest.split_once('{') {
         line.push_str(before);
-        let value = after
-            .split_once('}')
-            .and_then(|(word, behind)| Some((value(word, query, answer, size_bytes, took)?, behind)));
+        let value =
+            after.split_once('}').and_then(|(word, behind)| Some((value(word, query, answer, reply, took)?, behind)));
         match value {
             Some((value, behind)) => {
                 line.push_str(&value);
@@ -64,12 +65,11 @@ fn line(format: &str, query: &Query, answer: &Answer, size_bytes: usize, took: D
     line + rest
 }
 
-fn value(word: &str, query: &Query, answer: &Answer, size_bytes: usize, took: Duration) -> Option<String> {
-    let edns = query.edns.as_ref();
+fn value(word: &str, query: &Query, answer: &Answer, reply: &[u8], took: Duration) -> Option<String> {
     Some(match word {
-        "type" => type_word(query.record_type).into_owned(),
-        "name" => query.name.to_lowercase().to_ascii(),
-        "class" => query.class.to_string(),
+        "type" => type_mnemonic(query.record_type).into_owned(),
+        "name" => name_text(&query.name.to_lowercase()),
+        "class" => class_mnemonic(query.class).into_owned(),
         "proto" => query.transport.as_str().to_owned(),
         "size" => query.size_bytes.to_string(),
         "remote" => address(query.client.ip()),
@@ -78,11 +78,11 @@ fn value(word: &str, query: &Query, answer: &Answer, size_bytes: usize, took: Du
         ">id" => query.id.to_string(),
         ">opcode" => "0".to_owned(),
         ">do" => query.dnssec_ok().to_string(),
-        ">bufsize" => edns.map_or(512, |edns| edns.udp_size).to_string(),
-        "rcode" => mnemonic(answer.response_code()).into_owned(),
-        "rsize" => size_bytes.to_string(),
+        ">bufsize" => size_limit(query).to_string(),
+        "rcode" => code(answer.response_code()),
+        "rsize" => reply.len().to_string(),
         "duration" => format!("{}s", took.as_secs_f64()),
-        ">rflags" => flags(query, answer),
+        ">rflags" => flag_words(reply),
         // Labels of `metadata`, which is not built yet: CoreDNS's word for a label that nobody set.
         _ if word.starts_with('/') => "-".to_owned(),
         _ => return None,
@@ -97,26 +97,27 @@ fn address(address: IpAddr) -> String {
     }
 }
 
-fn flags(query: &Query, answer: &Answer) -> String {
-    let flags = [
-        ("qr", true),
-        ("aa", answer.is_authoritative()),
-        ("tc", answer.is_truncated()),
-        ("rd", query.recursion_desired),
-        ("ra", answer.is_recursion_available()),
-        ("ad", answer.is_authentic_data()),
-        ("cd", query.checking_disabled),
-    ];
-    flags.into_iter().filter_map(|(flag, is_set)| is_set.then_some(flag)).collect::<Vec<_>>().join(",")
+/// What the client takes.
+fn size_limit(query: &Query) -> u16 {
+    match query.transport {
+        Transport::Udp => query.edns.as_ref().map_or(512, |edns| edns.udp_size),
+        Transport::Tcp => u16::MAX,
+    }
+}
+
+/// The word of a response code; unlike in metrics, one without a word is its number.
+fn code(code: ResponseCode) -> String {
+    let word = mnemonic(code);
+    word.strip_prefix("RCODE").unwrap_or(&word).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::{Class, Transport, parse_name};
+    use crate::dns::{Class, RData, Record, encode, parse_name, rdata};
 
-    fn check(format: &str, expected: &str) {
-        let query = Query {
+    fn query() -> Query {
+        Query {
             id: 12345,
             name: parse_name("Kubernetes.Default.svc.cluster.local.").unwrap(),
             record_type: RecordType::A,
@@ -130,9 +131,47 @@ mod tests {
             transport: Transport::Udp,
             size_bytes: 54,
             depth: 0,
+        }
+    }
+
+    fn check_query(query: &Query, answer: &Answer, format: &str, expected: &str) {
+        assert_eq!(line(format, query, answer, &encode(query, answer), Duration::from_nanos(165_527)), expected);
+    }
+
+    fn check(format: &str, expected: &str) {
+        check_query(&query(), &Answer::positive(Vec::new()), format, expected);
+    }
+
+    #[test]
+    fn names_types_and_classes_are_written_as_in_coredns() {
+        let query = Query {
+            name: parse_name(r#"A\007\"$/.X"#).unwrap(),
+            record_type: RecordType::Unknown(65280),
+            class: Class::Unknown(7),
+            ..query()
         };
-        let answer = Answer::positive(Vec::new());
-        assert_eq!(line(format, &query, &answer, 106, Duration::from_micros(165)), expected);
+        let answer = Answer::relayed(ResponseCode::Unknown(12), false, true);
+        check_query(
+            &query,
+            &answer,
+            "{type} {class} {name} {rcode} {>rflags}",
+            r#"TYPE65280 CLASS7 a\007\"$/.x. 12 qr,rd,ra"#,
+        );
+    }
+
+    #[test]
+    fn what_was_cut_has_tc_and_a_stream_takes_64_kib() {
+        let answer = Answer::positive(vec![
+            Record::from_rdata(
+                query().name,
+                5,
+                RData::TXT(rdata::TXT::new(vec!["x".repeat(250)]))
+            );
+            3
+        ]);
+        check_query(&query(), &answer, "{>rflags} {>bufsize}", "qr,aa,tc,rd 512");
+        let stream = Query { transport: Transport::Tcp, ..query() };
+        check_query(&stream, &answer, "{proto} {>rflags} {>bufsize}", "tcp qr,aa,rd 65535");
     }
 
     #[test]
@@ -140,7 +179,7 @@ mod tests {
         let format = r#"{remote}:{port} - {>id} "{type} {class} {name} {proto} {size} {>do} {>bufsize}" {rcode} {>rflags} {rsize} {duration}"#;
         check(
             format,
-            r#"10.244.0.5:38214 - 12345 "A IN kubernetes.default.svc.cluster.local. udp 54 false 512" NOERROR qr,aa,rd 106 0.000165s"#,
+            r#"10.244.0.5:38214 - 12345 "A IN kubernetes.default.svc.cluster.local. udp 54 false 512" NOERROR qr,aa,rd 54 0.000165527s"#,
         );
     }
 

@@ -40,6 +40,34 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
+    /// Whether there is nothing that could answer, or act on an answer.
+    pub fn is_empty(&self) -> bool {
+        let has_no_option = matches!(
+            self,
+            Self {
+                bufsize: None,
+                errors: None,
+                log: None,
+                dns64: None,
+                chaos: None,
+                loadbalance: None,
+                cache: None,
+                template: _,
+                hosts: None,
+                kubernetes: None,
+                loop_detection: None,
+                forward: _,
+                whoami: None,
+            }
+        );
+        has_no_option && self.template.is_empty() && self.forward.is_empty()
+    }
+
+    /// Whether questions of other classes than IN come here. As in CoreDNS, `forward` is enough, although it asks nobody.
+    pub fn knows_other_classes(&self) -> bool {
+        self.chaos.is_some() || !self.forward.is_empty()
+    }
+
     /// The query as this block takes it: `bufsize` lowers what the client said of its size.
     pub fn admit(&self, mut query: Query) -> Query {
         if let (Some(bufsize), Some(Edns { udp_size, .. })) = (self.bufsize, query.edns.as_mut()) {
@@ -130,12 +158,12 @@ impl Pipeline {
     }
 
     /// Tells those who watch what was answered: the error log, the query log.
-    pub fn observe(&self, query: &Query, answer: &Answer, size_bytes: usize, took: Duration) {
+    pub fn observe(&self, query: &Query, answer: &Answer, reply: &[u8], took: Duration) {
         if let Some(errors) = &self.errors {
             errors.observe(query, answer);
         }
         if let Some(log) = &self.log {
-            log.observe(query, answer, size_bytes, took);
+            log.observe(query, answer, reply, took);
         }
     }
 }

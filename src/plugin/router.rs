@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use super::Pipeline;
 use super::prometheus::Prometheus;
-use crate::dns::{Answer, Name, Query, RecordType, label_count};
+use crate::dns::{Answer, Class, Name, Query, RecordType, label_count};
 
 /// The zones of one listener.
 #[derive(Debug, Default)]
 pub struct Router {
     /// Zones with most labels first.
     zones: Vec<Zone>,
-    /// Counts what is in no zone (zone label `dropped`).
+    /// Counts what no block answers (zone label `dropped`).
     dropped: Option<Prometheus>,
+    /// Whether blocks are asked about other classes than IN at all.
+    knows_other_classes: bool,
 }
 
 /// A zone and the server block that serves it.
@@ -30,10 +32,11 @@ pub struct Zone {
 }
 
 impl Router {
-    /// A router over the zones of a listener; `dropped` counts what is in none of them.
+    /// A router over the zones of a listener; `dropped` counts what no block answers.
     pub fn new(mut zones: Vec<Zone>, dropped: Option<Prometheus>) -> Self {
         zones.sort_by_key(|zone| std::cmp::Reverse(label_count(&zone.apex)));
-        Self { zones, dropped }
+        let knows_other_classes = zones.iter().any(|zone| zone.pipeline.knows_other_classes());
+        Self { zones, dropped, knows_other_classes }
     }
 
     /// The zones, those with most labels first.
@@ -41,19 +44,23 @@ impl Router {
         self.zones.iter()
     }
 
-    /// The zone with most labels that the name is in. DS belongs to the parent's side of a cut (RFC 4035 section 3.1.4.1).
-    pub fn route(&self, name: &Name, record_type: RecordType) -> Option<&Zone> {
-        let mut served = self.zones.iter().filter(|zone| zone.apex.zone_of(name));
-        let longest = served.next()?;
-        if record_type == RecordType::DS && longest.apex == *name {
-            return served.next().or(Some(longest));
+    /// The zone with most labels that the name is in; None if there is none, or it has no plugins.
+    fn route(&self, query: &Query) -> Option<&Zone> {
+        if query.class != Class::IN && !self.knows_other_classes {
+            return None;
         }
-        Some(longest)
+        let mut served = self.zones.iter().filter(|zone| zone.apex.zone_of(&query.name));
+        let longest = served.next()?;
+        // DS belongs to the parent's side of a cut (RFC 4035 section 3.1.4.1). The root is no such parent: it is most often
+        // forwarded, and the Internet denies the names of a cluster.
+        let is_of_parent = query.record_type == RecordType::DS && longest.apex == query.name;
+        let parent = served.next().filter(|parent| is_of_parent && !parent.apex.is_root());
+        Some(parent.unwrap_or(longest)).filter(|zone| zone.prometheus.is_some() || !zone.pipeline.is_empty())
     }
 
     /// Answers a query through the block of its name, REFUSED where there is none.
     pub async fn answer(&self, query: &Query) -> Answer {
-        match self.route(&query.name, query.record_type) {
+        match self.route(query) {
             Some(zone) => zone.pipeline.answer(query, self).await,
             None => Answer::refused(),
         }
@@ -61,28 +68,33 @@ impl Router {
 
     /// Asks a question again for the cache of the block of its name, which keeps the answer.
     pub async fn refresh(&self, query: &Query) {
-        if let Some(zone) = self.route(&query.name, query.record_type) {
+        if let Some(zone) = self.route(query) {
             zone.pipeline.refresh(query, self).await;
         }
     }
 
     /// The query as the block of its name takes it.
     pub fn admit(&self, query: Query) -> Query {
-        match self.route(&query.name, query.record_type) {
+        match self.route(&query) {
             Some(zone) => zone.pipeline.admit(query),
             None => query,
         }
     }
 
-    /// Tells those who watch what was answered: metrics, the error log, the query log.
-    pub fn observe(&self, query: &Query, answer: &Answer, size_bytes: usize, took: Duration) {
-        let zone = self.route(&query.name, query.record_type);
-        let prometheus = zone.map_or(self.dropped.as_ref(), |zone| zone.prometheus.as_deref());
-        if let Some(prometheus) = prometheus {
-            prometheus.observe(query, answer, size_bytes, took);
+    /// Tells those who watch what was answered, and in which octets: metrics, the error log, the query log.
+    pub fn observe(&self, query: &Query, answer: &Answer, reply: &[u8], took: Duration) {
+        let zone = self.route(query);
+        let Some(zone) = zone else { return self.observe_dropped(query, answer, reply, took) };
+        if let Some(prometheus) = &zone.prometheus {
+            prometheus.observe(query, answer, reply.len(), took);
         }
-        if let Some(zone) = zone {
-            zone.pipeline.observe(query, answer, size_bytes, took);
+        zone.pipeline.observe(query, answer, reply, took);
+    }
+
+    /// Counts what was answered in place of every block: there is none, or it broke.
+    pub fn observe_dropped(&self, query: &Query, answer: &Answer, reply: &[u8], took: Duration) {
+        if let Some(dropped) = &self.dropped {
+            dropped.observe(query, answer, reply.len(), took);
         }
     }
 
@@ -101,5 +113,51 @@ impl Router {
                 None => Answer::serv_fail("too many aliases in a row"),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::parse_name;
+    use crate::plugin::whoami::Whoami;
+
+    fn zone(apex: &str, pipeline: Pipeline) -> Zone {
+        Zone { apex: parse_name(apex).unwrap(), pipeline: Arc::new(pipeline), prometheus: None }
+    }
+
+    fn check(zones: &[&str], name: &str, record_type: RecordType, expected: Option<&str>) {
+        let whoami = || Pipeline { whoami: Some(Whoami), ..Pipeline::default() };
+        let mut zones: Vec<Zone> = zones.iter().map(|apex| zone(apex, whoami())).collect();
+        zones.push(zone("empty.", Pipeline::default()));
+        let router = Router::new(zones, None);
+        let query = Query::of_our_own(parse_name(name).unwrap(), record_type);
+        let found = router.route(&query).map(|zone| zone.apex.to_ascii());
+        assert_eq!(found.as_deref(), expected, "{name} {record_type}");
+        assert!(router.route(&Query { class: Class::CH, ..query }).is_none(), "nobody knows other classes");
+    }
+
+    #[test]
+    fn the_zone_with_most_labels_answers() {
+        let zones = ["org.", "b.example.org.", "example.org.", "*.example.org."];
+        check(&zones, "a.B.Example.org.", RecordType::A, Some("b.example.org."));
+        check(&zones, "ab.example.org.", RecordType::A, Some("example.org."));
+        check(&zones, "a.*.example.org.", RecordType::A, Some("*.example.org."));
+        check(&zones, "example.net.", RecordType::A, None);
+        check(&zones, ".", RecordType::A, None);
+        check(&["."], "example.net.", RecordType::A, Some("."));
+    }
+
+    #[test]
+    fn ds_is_asked_of_the_parent_unless_that_is_the_root() {
+        check(&["b.example.org.", "example.org."], "b.example.org.", RecordType::DS, Some("example.org."));
+        check(&["b.example.org.", "example.org."], "a.b.example.org.", RecordType::DS, Some("b.example.org."));
+        check(&[".", "cluster.local."], "cluster.local.", RecordType::DS, Some("cluster.local."));
+        check(&["."], ".", RecordType::DS, Some("."));
+    }
+
+    #[test]
+    fn a_block_without_plugins_answers_nothing() {
+        check(&["."], "a.empty.", RecordType::A, None);
     }
 }

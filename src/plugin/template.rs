@@ -5,7 +5,7 @@ use std::sync::Arc;
 use regex::Regex;
 
 use crate::config::directive::{Template as Config, TemplateClass, TemplateType};
-use crate::dns::{Answer, Query, ResponseCode, type_word};
+use crate::dns::{Answer, Query, ResponseCode, type_mnemonic};
 use crate::metrics::Metrics;
 
 /// The name of the plugin in metrics.
@@ -37,7 +37,7 @@ impl Template {
             let falls_through = self.config.fallthrough.covers(&query.name);
             return (!falls_through).then(|| Answer::serv_fail("no template matched").by(NAME));
         }
-        let labels = [&self.server, &zone.to_ascii(), "", &query.class.to_string(), &type_word(query.record_type)];
+        let labels = [&self.server, &zone.to_ascii(), "", &query.class.to_string(), &type_mnemonic(query.record_type)];
         self.metrics.template_matches.with_label_values(&labels).inc();
         let answer = match self.config.response_code {
             ResponseCode::ServFail => Answer::serv_fail("a template says so"),

@@ -21,11 +21,6 @@ impl Tasks {
         Self::default()
     }
 
-    /// Tasks that stop when these stop, or earlier.
-    pub fn child(&self) -> Self {
-        Self { tracker: TaskTracker::new(), stop: self.stop.child_token() }
-    }
-
     /// Starts a task. It gets the token that says when to end; an error or a panic is logged under its name.
     pub fn spawn<F, E>(&self, name: &'static str, task: impl FnOnce(CancellationToken) -> F)
     where

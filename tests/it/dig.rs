@@ -81,7 +81,7 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ("+edns=1 +noednsneg web.shop.svc.cluster.local", "BADVERS rd, udp 512", &[]),
     ("+edns=1 +noednsneg +dnssec www.example.com MX", "BADVERS rd, udp 512", &[]),
     // Other classes, other operations.
-    ("version.bind TXT CH", "NOERROR aa rd, udp 1232", &["version.bind. 0 CH TXT Landfall-of-a-test"]),
+    ("version.bind TXT CH", "NOERROR rd, udp 1232", &["version.bind. 0 CH TXT Landfall-of-a-test"]),
     ("version.server TXT CH", "REFUSED rd, udp 1232", &[]),
     ("web.shop.svc.cluster.local A CH", "REFUSED rd, udp 1232", &[]),
     ("+opcode=2 web.shop.svc.cluster.local", "NOTIMP rd", &[]),

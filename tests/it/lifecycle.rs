@@ -332,7 +332,18 @@ fn the_pidfile_holds_the_process_and_quiet_says_nothing_at_start() {
     process.signal("TERM");
     assert_eq!(process.end().0, Some(0));
     assert!(written.trim().parse::<u32>().is_ok(), "{written:?}");
+    assert!(!pidfile.exists(), "it is there while the process is");
     assert!(process.seen.iter().all(|line| line.starts_with('[')), "{:#?}", process.seen);
+}
+
+#[test]
+fn a_pidfile_that_cannot_be_written_is_told_and_no_reason_to_end() {
+    let folder = Folder::new("");
+    let file = folder.path("Corefile");
+    let arguments = ["-conf", file.to_str().expect("a path"), "-dns.port", "0", "-pidfile", "/no/such/folder/pid"];
+    let mut process = Process::start(&arguments);
+    process.wait_for("[ERROR] cannot write the pidfile");
+    assert!(answers(process.dns_address("cluster.local.")));
 }
 
 #[test]

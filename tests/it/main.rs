@@ -13,6 +13,7 @@ mod corefile;
 mod demo;
 mod dialogue;
 mod dig;
+mod exposition;
 mod golden;
 mod http;
 mod internet;

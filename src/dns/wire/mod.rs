@@ -11,7 +11,7 @@ mod upstream;
 mod writer;
 
 pub use request::{Request, parse_request};
-pub use response::encode;
+pub use response::{encode, flag_words};
 pub use signature::{Signature, parse_signature};
 pub use upstream::{UpstreamMessage, encode_question, encode_question_without_edns, parse_upstream};
 

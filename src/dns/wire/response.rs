@@ -1,5 +1,6 @@
 //! Answers: from values to octets.
 
+use super::reader::Reader;
 use super::writer::Writer;
 use super::{EXTENDED_ERROR, OPT, UDP_SIZE_MAX, UDP_SIZE_PLAIN, flag};
 use crate::dns::{Answer, Edns, Query, Record, Transport};
@@ -85,6 +86,23 @@ fn write_header(query: &Query, answer: &Answer, written: &Written, has_opt: bool
     for (place, field) in octets.chunks_exact_mut(2).zip(fields) {
         place.copy_from_slice(&field.to_be_bytes());
     }
+}
+
+/// The flags that a message has, in the words and the order of CoreDNS's log.
+pub fn flag_words(message: &[u8]) -> String {
+    let Ok(header) = Reader::new(message).header() else { return String::new() };
+    let words = [
+        ("qr", flag::QR),
+        ("aa", flag::AA),
+        ("tc", flag::TC),
+        ("rd", flag::RD),
+        ("ra", flag::RA),
+        ("ad", flag::AD),
+        ("cd", flag::CD),
+    ];
+    let words: Vec<&str> =
+        words.into_iter().filter_map(|(word, bit)| (header.flags & bit != 0).then_some(word)).collect();
+    words.join(",")
 }
 
 /// Our OPT record: the client's size and DO come back, nothing else of it does. Unlike CoreDNS, which returns NSID,
@@ -235,6 +253,13 @@ mod tests {
             let expected: u16 = expected.into_iter().filter_map(|(bit, flag)| is_set(bit).then_some(flag)).sum();
             assert_eq!(u16::from_be_bytes([octets[2], octets[3]]), flag::QR | expected | 3);
         }
+    }
+
+    #[test]
+    fn flags_have_words() {
+        assert_eq!(flag_words(&encode(&query(Transport::Udp, None), &Answer::positive(Vec::new()))), "qr,aa,rd");
+        assert_eq!(flag_words(&[0xff; 12]), "qr,aa,tc,rd,ra,ad,cd");
+        assert_eq!(flag_words(&[0; 12]), "");
     }
 
     #[test]

@@ -25,7 +25,7 @@ const BIG: &str = "big.example.";
 struct Server {
     listener: Listener,
     metrics: Arc<Metrics>,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 impl Server {
@@ -37,7 +37,7 @@ impl Server {
         let capacity = Arc::new(Capacity::new(limits, metrics.clone()));
         let listener = Listener::bind(address, PortUse::Alone, router(&metrics), &capacity).expect("a free port");
         drop(_context);
-        Self { listener, metrics, _runtime: runtime }
+        Self { listener, metrics, runtime }
     }
 
     fn address(&self) -> SocketAddr {
@@ -160,4 +160,17 @@ fn connections_have_a_bound_for_each_client_and_one_for_all() {
     assert_eq!((server.refused("connections_per_client"), server.refused("connections")), (1, 1));
     held.truncate(4);
     wait_until("a place is free", || connect(3).is_served());
+}
+
+#[test]
+fn what_was_asked_before_the_stop_is_answered() {
+    for _ in 0..10 {
+        let server = Server::start(Limits::default());
+        let mut streams: Vec<Stream> = (0..20).map(|_| Stream::to(server.address())).collect();
+        streams.iter_mut().for_each(|stream| stream.send(&Packet::new(BIG, A).octets()));
+        let Server { listener, runtime, .. } = server;
+        assert!(runtime.block_on(listener.stop(super::socket::PATIENCE)));
+        let answered = streams.iter_mut().filter_map(Stream::next).count();
+        assert_eq!(answered, streams.len());
+    }
 }

@@ -15,4 +15,5 @@ mod limits;
 mod streams;
 mod waiting;
 
+mod counts;
 mod pages;

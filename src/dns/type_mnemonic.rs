@@ -17,7 +17,7 @@ const OTHER_TYPES: [(&str, u16); 49] = [
     ("X25", 19),
     ("ISDN", 20),
     ("RT", 21),
-    ("NSAPPTR", 23),
+    ("NSAP-PTR", 23),
     ("PX", 26),
     ("GPOS", 27),
     ("LOC", 29),
@@ -64,7 +64,7 @@ pub fn parse_type(word: &str) -> Option<RecordType> {
 }
 
 /// The word of a type as logs have it; `TYPE65280` for those without one (RFC 3597 section 5).
-pub fn type_word(record_type: RecordType) -> Cow<'static, str> {
+pub fn type_mnemonic(record_type: RecordType) -> Cow<'static, str> {
     let number = u16::from(record_type);
     match OTHER_TYPES.iter().find(|(_, other)| *other == number) {
         Some((word, _)) => (*word).into(),
@@ -80,9 +80,9 @@ mod tests {
     #[test]
     fn a_word_is_its_type_and_a_type_without_a_word_is_a_number() {
         for word in ["A", "AAAA", "HTTPS", "SPF", "LOC", "URI", "IXFR", "ANY"] {
-            assert_eq!(parse_type(word).map(type_word).as_deref(), Some(word));
+            assert_eq!(parse_type(word).map(type_mnemonic).as_deref(), Some(word));
         }
-        assert_eq!(type_word(RecordType::Unknown(65280)), "TYPE65280");
+        assert_eq!(type_mnemonic(RecordType::Unknown(65280)), "TYPE65280");
         assert_eq!(parse_type("aaaa"), None);
     }
 }
