@@ -1,6 +1,6 @@
 //! What stays while configurations come and go: sockets, admin pages, the count of everything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub struct Server {
     pub generation: Generation,
     pub admin: Admin,
     listeners: BTreeMap<ListenAddress, Listener>,
+    /// Those that are served, and those that were: sockets of a listen address that is gone may still be closing.
+    ports: BTreeSet<u16>,
     capacity: Arc<Capacity>,
     metrics: Arc<Metrics>,
     loops: mpsc::Sender<LoopDetected>,
@@ -48,8 +50,9 @@ impl Server {
         loops: mpsc::Sender<LoopDetected>,
     ) -> Result<Self, ServeError> {
         let capacity = Arc::new(Capacity::new(Limits::default(), metrics.clone()));
-        let listeners = bind(&generation, &BTreeMap::new(), &capacity)?;
-        let mut server = Self { generation, admin, listeners, capacity, metrics, loops };
+        let listeners = bind(&generation, &BTreeMap::new(), &BTreeSet::new(), &capacity)?;
+        let ports = BTreeSet::new();
+        let mut server = Self { generation, admin, listeners, ports, capacity, metrics, loops };
         server.begin();
         Ok(server)
     }
@@ -57,7 +60,7 @@ impl Server {
     /// Puts another configuration in place of the one that runs. Either all of it is served, or nothing changes.
     pub fn replace(&mut self, next: Generation) -> Result<(), ServeError> {
         let pages = self.admin.prepare(next.pages())?;
-        let new = bind(&next, &self.listeners, &self.capacity)?;
+        let new = bind(&next, &self.listeners, &self.ports, &self.capacity)?;
         for (address, router) in &next.assembly.routers {
             if let Some(listener) = self.listeners.get(address) {
                 listener.replace_router(router.clone());
@@ -80,6 +83,7 @@ impl Server {
 
     /// What has to happen once a configuration is served.
     fn begin(&mut self) {
+        self.ports.extend(self.listeners.keys().map(ListenAddress::port));
         self.metrics.plugin_enabled.reset();
         for enabled in &self.generation.assembly.enabled {
             let labels = [&enabled.server, &enabled.zone, "", enabled.directive];
@@ -132,6 +136,7 @@ async fn close(address: ListenAddress, listener: Listener) {
 fn bind(
     generation: &Generation,
     running: &BTreeMap<ListenAddress, Listener>,
+    ours: &BTreeSet<u16>,
     capacity: &Arc<Capacity>,
 ) -> Result<BTreeMap<ListenAddress, Listener>, BindError> {
     let mut bound = BTreeMap::new();
@@ -139,8 +144,9 @@ fn bind(
         if running.contains_key(address) {
             continue;
         }
-        let is_ours = |port| running.keys().chain(bound.keys()).any(|other: &ListenAddress| other.port() == port);
-        let port_use = if is_ours(address.port()) { PortUse::WithOurOwn } else { PortUse::Alone };
+        let port = address.port();
+        let is_ours = ours.contains(&port) || bound.keys().any(|other: &ListenAddress| other.port() == port);
+        let port_use = if is_ours { PortUse::WithOurOwn } else { PortUse::Alone };
         bound.insert(*address, Listener::bind(*address, port_use, router.clone(), capacity)?);
     }
     Ok(bound)

@@ -276,6 +276,22 @@ fn addresses_change_with_a_reload_and_queries_go_on() {
 }
 
 #[test]
+fn an_address_that_went_may_come_back_at_once() {
+    let port = free_port();
+    let folder = Folder::new("");
+    let mut process = folder.serve();
+    let more = format!("example:{port} {{\n bind 127.0.0.1\n whoami\n}}\n");
+    for round in 0..10 {
+        let is_there = round % 2 == 0;
+        folder.write(&(folder.corefile("") + if is_there { &more } else { "" }));
+        process.signal("USR1");
+        let line = process.wait_for("plugin/reload");
+        assert!(line.starts_with("[INFO]"), "{line}");
+        process.wait_for("[INFO] Reloading complete");
+    }
+}
+
+#[test]
 fn all_addresses_and_one_may_be_served_differently_on_one_port() {
     let port = free_port();
     let folder = tempfile::tempdir().expect("a folder");
