@@ -1,11 +1,11 @@
 //! `landfall demo`: every command that it prints works as printed.
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 
 use hickory_proto::rr::{Name, RecordType};
 
-use crate::process::{Process, ask};
+use crate::process::{Process, ask, free_port};
 
 /// A command with the line above it.
 struct Printed {
@@ -25,18 +25,6 @@ fn start() -> (Process, Vec<Printed>) {
         }
     }
     (process, printed)
-}
-
-/// A port that is free on both loopback addresses, below those that the system gives to clients.
-fn free_port() -> u16 {
-    let is_free = |port: &u16| {
-        ["127.0.0.1", "::1"].iter().all(|host| {
-            let address = SocketAddr::new(host.parse().expect("an address"), *port);
-            TcpListener::bind(address).is_ok() && std::net::UdpSocket::bind(address).is_ok()
-        })
-    };
-    let first = 20000 + u16::try_from(std::process::id() % 10000).expect("a small number");
-    (first..first + 1000).find(is_free).expect("a free port")
 }
 
 /// What the line promises: the words behind its last colon and blank.

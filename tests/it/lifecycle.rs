@@ -11,7 +11,7 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
 use crate::http;
-use crate::process::{Process, ask};
+use crate::process::{Process, ask, free_port};
 
 const WEB: &str = "web.shop.svc.cluster.local.";
 
@@ -88,12 +88,6 @@ impl Stream {
         self.stop.store(true, Ordering::Relaxed);
         self.asking.join().expect("a count")
     }
-}
-
-/// A port that nobody had a moment ago.
-fn free_port() -> u16 {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a socket");
-    free.local_addr().expect("an address").port()
 }
 
 fn answers(server: SocketAddr) -> bool {

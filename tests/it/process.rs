@@ -1,9 +1,10 @@
 //! The real program as a process of a test: its lines, its exit code, questions to it over UDP.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -160,6 +161,21 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A port that is free on all addresses, no other test's, and below those that the system gives to clients.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).expect("a small number");
+    let mut ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed)).take(1000);
+    let is_free = |port: &u16| {
+        ["127.0.0.1", "0.0.0.0", "::1"].iter().all(|host| {
+            let address = SocketAddr::new(host.parse().expect("an address"), *port);
+            let refused = [TcpListener::bind(address).err(), UdpSocket::bind(address).err()];
+            refused.iter().flatten().all(|error| error.kind() != std::io::ErrorKind::AddrInUse)
+        })
+    };
+    ports.find(is_free).expect("a free port")
 }
 
 /// Asks over UDP, once; None if no reply comes in time.
