@@ -22,11 +22,22 @@ const CONNECTIONS_MAX: usize = 256;
 /// How long a request may take to come, counted from the reply before it, and a reply to be taken.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Serves an address until `stop`.
+/// How long connections are still taken after `stop`: who has connected before it is answered.
+const LAST_REQUESTS: Duration = Duration::from_millis(100);
+
+/// Serves an address until a little after `stop`.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let listener = Bounded { listener, open: VecDeque::new() };
-    // Serving never fails: errors of single connections end these.
-    let _ = stop.run_until_cancelled(async { axum::serve(listener, router).await }).await;
+    let end = async {
+        stop.cancelled().await;
+        sleep(LAST_REQUESTS).await;
+    };
+    tokio::select! {
+        biased;
+        // Serving never ends: errors of single connections end these.
+        _ = async { axum::serve(listener, router).await } => {}
+        () = end => {}
+    }
 }
 
 struct Bounded {

@@ -30,6 +30,8 @@ pub struct Admin {
     metrics: Arc<Metrics>,
     phase: tokio::sync::watch::Sender<Phase>,
     servers: BTreeMap<String, Server>,
+    /// Those that are served, and those that were: sockets of an address that is gone may still be closing.
+    ports: BTreeSet<u16>,
 }
 
 /// An address at work; it ends when this is dropped.
@@ -72,7 +74,7 @@ impl Admin {
             move || run(&runtime, &stop)
         })?;
         let phase = tokio::sync::watch::Sender::new(Phase::Starting);
-        Ok(Self { runtime: handle, stop, metrics, phase, servers: BTreeMap::new() })
+        Ok(Self { runtime: handle, stop, metrics, phase, servers: BTreeMap::new(), ports: BTreeSet::new() })
     }
 
     /// Says what the server is doing; `/ready` follows at once.
@@ -87,7 +89,8 @@ impl Admin {
             let is_new = !self.servers.contains_key(&address) && !prepared.sockets.contains_key(&address);
             if is_new {
                 let error = |source| AdminError::Listen { page: page.name(), address: address.clone(), source };
-                let socket = bind(&address, |port| self.has_port(port) || prepared.has_port(port)).map_err(error)?;
+                let socket =
+                    bind(&address, |port| self.ports.contains(&port) || prepared.has_port(port)).map_err(error)?;
                 prepared.sockets.insert(address.clone(), socket);
             }
             prepared.pages.entry(address).or_default().add(page);
@@ -105,7 +108,10 @@ impl Admin {
                 server.pages.store(Arc::new(pages));
             } else if let Some(socket) = sockets.remove(&address) {
                 match self.serve(socket, pages) {
-                    Ok(server) => drop(self.servers.insert(address, server)),
+                    Ok(server) => {
+                        self.ports.insert(server.local.port());
+                        self.servers.insert(address, server);
+                    }
                     Err(error) => warn!(address, %error, "cannot serve the admin pages"),
                 }
             }
@@ -115,10 +121,6 @@ impl Admin {
     /// Where the pages of an address are.
     pub fn local_address(&self, address: &str) -> Option<SocketAddr> {
         self.servers.get(address).map(|server| server.local)
-    }
-
-    fn has_port(&self, port: u16) -> bool {
-        self.servers.values().any(|server| server.local.port() == port)
     }
 
     fn serve(&self, socket: std::net::TcpListener, pages: Pages) -> io::Result<Server> {
@@ -283,9 +285,16 @@ mod tests {
     fn an_address_may_become_all_addresses_and_one_again() {
         let mut admin = admin(vec![(ANY, Page::Health)]);
         let port = admin.local_address(ANY).expect("an address").port();
-        for address in [format!(":{port}"), format!("127.0.0.1:{port}"), format!("localhost:{port}")] {
+        let hosts = ["", "127.0.0.1", "localhost", "127.0.0.1", ""];
+        for address in hosts.map(|host| format!("{host}:{port}")) {
             show(&mut admin, vec![(&address, Page::Health)]);
-            assert_eq!(admin.local_address(&address).expect("an address").port(), port);
+            // Those who have connected before it went are answered.
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+            show(&mut admin, Vec::new());
+            write!(stream, "GET /health HTTP/1.0\r\n\r\n").expect("a request");
+            let mut reply = String::new();
+            stream.read_to_string(&mut reply).expect("a reply");
+            assert!(reply.starts_with("HTTP/1.0 200"), "{address}: {reply}");
         }
     }
 
