@@ -276,7 +276,13 @@ fn parse_document(text: &str) -> Result<Value, String> {
         // Words such as `no` and `on` are names here, as in YAML 1.2.
         strict_booleans: true,
         with_snippet: false,
-        budget: serde_saphyr::budget! { max_events: 40_000_000, max_nodes: 20_000_000 },
+        // A long file is fine, what its aliases multiply is not.
+        budget: serde_saphyr::budget! {
+            max_events: 40_000_000,
+            max_nodes: 20_000_000,
+            max_recorded_anchor_events: 100_000,
+        },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 100_000 },
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
 }

@@ -42,6 +42,23 @@ fn a_bad_document_costs_only_itself() {
     check("kind: Service\nmetadata: {name: a}\nspec: {clusterIP: 10.0.0.300}\n", 1, &["services default/a: 1 values"]);
 }
 
+/// Aliases of aliases: nine times as many values with each line, half a million in the end.
+#[test]
+fn aliases_that_multiply_cost_only_their_document() {
+    let lines =
+        ('b'..='f').zip('a'..).map(|(name, of)| format!("{name}: &{name} [{}]\n", vec![format!("*{of}"); 9].join(",")));
+    let bomb: String = lines.collect();
+    check(
+        &format!(
+            "a: &a [{}]\n{bomb}kind: Namespace\n---\nkind: Namespace\nmetadata: {{name: a}}\n",
+            ["x"; 9].join(",")
+        ),
+        1,
+        &["a.yaml: document 1: budget breached"],
+    );
+    check("kind: Service\nmetadata: {name: &name a, namespace: *name}\n", 1, &[]);
+}
+
 #[test]
 fn lists_and_json_are_read_too() {
     check(
