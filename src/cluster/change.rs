@@ -53,3 +53,16 @@ pub enum Change {
     /// A list ended: what it did not name is gone, and the resource is in sync.
     ListEnded(Resource),
 }
+
+impl Change {
+    /// The resource that it is about.
+    pub fn resource(&self) -> Resource {
+        match self {
+            Self::Namespace(_) => Resource::Namespaces,
+            Self::Service(_) => Resource::Services,
+            Self::EndpointSlice(_) => Resource::EndpointSlices,
+            Self::Pod(_) => Resource::Pods,
+            Self::Removed(resource, _) | Self::ListStarted(resource) | Self::ListEnded(resource) => *resource,
+        }
+    }
+}

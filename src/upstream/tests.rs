@@ -13,28 +13,16 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::*;
-use crate::config::directive::{Forward, ForwardTls, HealthCheck, Policy, Upstream, UpstreamTransport};
+use crate::config::directive::{Forward, ForwardTls, Policy, Upstream, UpstreamTransport};
 use crate::dns::{Name, Query, RecordType, encode_question, parse_name};
 use crate::metrics::Metrics;
 
 fn config(server: SocketAddr, transport: UpstreamTransport, tls: ForwardTls) -> Forward {
     Forward {
-        from: Name::root(),
         to: vec![Upstream { address: server, transport, server_name: None }],
-        files: Vec::new(),
-        except: Vec::new(),
-        force_tcp: false,
-        prefer_udp: false,
-        expire: Duration::from_secs(10),
-        max_fails: 2,
-        health_check: HealthCheck {
-            interval: Duration::from_millis(500),
-            recursion_desired: true,
-            domain: Name::root(),
-        },
         policy: Policy::Sequential,
-        max_concurrent: 0,
         tls,
+        ..Forward::new(Name::root())
     }
 }
 

@@ -83,7 +83,7 @@ impl Owner {
     fn apply(&mut self, received: &mut Vec<Update>, pending: &mut Pending) {
         let now_unix = now_unix();
         for Update { change, cause } in received.drain(..) {
-            let resource = resource_of(&change);
+            let resource = change.resource();
             match &change {
                 Change::ListStarted(_) => self.listing.insert(resource),
                 Change::ListEnded(_) => self.listing.remove(&resource),
@@ -110,16 +110,6 @@ impl Owner {
                 histogram.with_label_values(&[cause.service_kind]).observe(duration.as_secs_f64());
             }
         }
-    }
-}
-
-fn resource_of(change: &Change) -> Resource {
-    match change {
-        Change::Namespace(_) => Resource::Namespaces,
-        Change::Service(_) => Resource::Services,
-        Change::EndpointSlice(_) => Resource::EndpointSlices,
-        Change::Pod(_) => Resource::Pods,
-        Change::Removed(resource, _) | Change::ListStarted(resource) | Change::ListEnded(resource) => *resource,
     }
 }
 

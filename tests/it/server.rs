@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hickory_proto::op::Message;
 use landfall::app::assemble::{Cluster, Environment, Interface, assemble, clusters};
-use landfall::cluster::{Change, Resource, Selector, Snapshot, Store};
+use landfall::cluster::{Resource, Selector, Snapshot, Store};
 use landfall::config::corefile::Source;
 use landfall::listen::{ListenAddress, respond};
 use landfall::metrics::Metrics;
@@ -77,7 +77,7 @@ impl InMemoryServer {
     pub fn set_cluster_but(&self, manifests: &str, unheard: &[Resource]) {
         for (cluster, store) in &self.stores {
             let mut manifests = Manifests::parse("manifests", manifests, selector(cluster).as_ref());
-            manifests.changes.retain(|change| !unheard.contains(&resource(change)));
+            manifests.changes.retain(|change| !unheard.contains(&change.resource()));
             publish(store, manifests);
         }
     }
@@ -100,16 +100,6 @@ fn port(address: &ListenAddress) -> u16 {
     match address {
         ListenAddress::All { port } => *port,
         ListenAddress::One(address) => address.port(),
-    }
-}
-
-fn resource(change: &Change) -> Resource {
-    match change {
-        Change::Namespace(_) => Resource::Namespaces,
-        Change::Service(_) => Resource::Services,
-        Change::EndpointSlice(_) => Resource::EndpointSlices,
-        Change::Pod(_) => Resource::Pods,
-        Change::Removed(resource, _) | Change::ListStarted(resource) | Change::ListEnded(resource) => *resource,
     }
 }
 

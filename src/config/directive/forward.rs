@@ -95,6 +95,28 @@ pub enum Policy {
 const TO_MAX: usize = 15;
 
 impl Forward {
+    /// With CoreDNS's defaults, and no server yet.
+    pub fn new(from: Name) -> Self {
+        Self {
+            from,
+            to: Vec::new(),
+            files: Vec::new(),
+            except: Vec::new(),
+            force_tcp: false,
+            prefer_udp: false,
+            expire: Duration::from_secs(10),
+            max_fails: 2,
+            health_check: HealthCheck {
+                interval: Duration::from_millis(500),
+                recursion_desired: true,
+                domain: Name::root(),
+            },
+            policy: Policy::default(),
+            max_concurrent: 0,
+            tls: ForwardTls::default(),
+        }
+    }
+
     /// Reads all `forward` directives of a block.
     pub fn lower(cursor: &mut Cursor<'_>) -> Result<Vec<Self>, CorefileError> {
         let mut forwards = Vec::new();
@@ -124,24 +146,7 @@ impl Forward {
         if to.len() > TO_MAX {
             return Err(cursor.error(format!("takes at most {TO_MAX} servers, not {}", to.len())));
         }
-        let mut forward = Self {
-            from: first,
-            to: Vec::new(),
-            files: Vec::new(),
-            except: Vec::new(),
-            force_tcp: false,
-            prefer_udp: false,
-            expire: Duration::from_secs(10),
-            max_fails: 2,
-            health_check: HealthCheck {
-                interval: Duration::from_millis(500),
-                recursion_desired: true,
-                domain: Name::root(),
-            },
-            policy: Policy::default(),
-            max_concurrent: 0,
-            tls: ForwardTls::default(),
-        };
+        let mut forward = Self::new(first);
         for word in to {
             forward.lower_to(cursor, word)?;
         }

@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Cache, RefreshQueue, refresh_queue};
 use crate::config::corefile::Source;
 use crate::config::{ServerBlock, directive};
-use crate::dns::{
-    Answer, Class, Name, Query, RData, Record, RecordType, ResponseCode, Transport, mnemonic, parse_name, rdata,
-};
+use crate::dns::{Answer, Name, Query, RData, Record, RecordType, ResponseCode, mnemonic, parse_name, rdata};
 use crate::metrics::Metrics;
 
 pub const WWW: &str = "www.example.";
@@ -101,21 +99,7 @@ pub fn config(directive: &str) -> directive::Cache {
 }
 
 pub fn query(text: &str, record_type: RecordType) -> Query {
-    Query {
-        id: 1,
-        name: name(text),
-        record_type,
-        class: Class::IN,
-        recursion_desired: true,
-        checking_disabled: false,
-        authentic_data: false,
-        edns: None,
-        client: "127.0.0.1:4000".parse().expect("an address"),
-        local: "127.0.0.1:53".parse().expect("an address"),
-        transport: Transport::Udp,
-        size_bytes: 40,
-        depth: 0,
-    }
+    Query::of_our_own(name(text), record_type)
 }
 
 pub fn a(owner: &str, ttl: u32, host: u8) -> Record {

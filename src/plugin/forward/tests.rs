@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::config::directive::{ForwardTls, HealthCheck, Policy, Upstream, UpstreamTransport};
+use crate::config::directive::{Policy, Upstream, UpstreamTransport};
 use crate::dns::{Edns, RData, Record, RecordType, Transport, encode, parse_name, rdata};
 use crate::upstream::{Attempt, Channel, Exchanging};
 
@@ -101,22 +101,9 @@ fn config(servers: u16) -> directive::Forward {
         server_name: None,
     };
     directive::Forward {
-        from: Name::root(),
         to: (1..=servers).map(upstream).collect(),
-        files: Vec::new(),
-        except: Vec::new(),
-        force_tcp: false,
-        prefer_udp: false,
-        expire: Duration::from_secs(10),
-        max_fails: 2,
-        health_check: HealthCheck {
-            interval: Duration::from_millis(500),
-            recursion_desired: true,
-            domain: Name::root(),
-        },
         policy: Policy::Sequential,
-        max_concurrent: 0,
-        tls: ForwardTls::default(),
+        ..directive::Forward::new(Name::root())
     }
 }
 
