@@ -14,8 +14,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::REFERENCES;
 use crate::config::corefile::{self, Source};
-use crate::config::directive;
 
 /// Exit code for arguments that cannot be understood.
 const USAGE: u8 = 2;
@@ -122,7 +122,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if arguments.plugins {
-        directive::NAMES.iter().for_each(say);
+        REFERENCES.iter().for_each(|known| say(known.name));
         return ExitCode::SUCCESS;
     }
     match arguments.command {

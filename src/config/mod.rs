@@ -9,6 +9,7 @@ pub mod directive;
 mod duration;
 pub mod selector;
 mod server;
+pub mod text;
 
 pub use duration::duration_text;
-pub use server::{Config, Scheme, ServerBlock, ServerKey};
+pub use server::{Config, REFERENCES, Scheme, ServerBlock, ServerKey};

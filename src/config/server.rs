@@ -1,85 +1,119 @@
-//! Server blocks and their keys.
+//! Server blocks and their keys. The table of directives is here.
 
-use crate::config::directive::{
-    Bind, Cache, Chaos, Dns64, Errors, Forward, Health, Hosts, Kubernetes, LoadBalance, LogRule, NAMES, Prometheus,
-    Ready, Reload, Template,
-};
-use crate::dns::Name;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::serde_as;
+use sha2::{Digest, Sha512};
+
+use super::corefile::{CorefileError, Cursor, Writer, Written, parse_keys};
+use super::directive::{self, Directive, Reference, is_default};
+use super::text::{Expand, Expanded, Text};
+use crate::dns::{Name, name_text};
 
 /// A whole configuration.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Landfall")]
 pub struct Config {
-    /// The server blocks in the order of the file.
+    /// The server blocks in their order.
     pub servers: Vec<ServerBlock>,
 }
 
-/// One server block: the zones that it serves and what is done with their queries.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ServerBlock {
-    /// Zones with scheme and port; prefixes are expanded to their reverse zones. Never empty.
-    pub keys: Vec<ServerKey>,
-    /// Addresses and interfaces to listen on; empty means all addresses.
-    pub bind: Bind,
-    /// Largest UDP size that is taken from a client's OPT (`bufsize`).
-    pub bufsize: Option<u16>,
-    /// `cache`.
-    pub cache: Option<Cache>,
-    /// `chaos`.
-    pub chaos: Option<Chaos>,
-    /// `dns64`.
-    pub dns64: Option<Dns64>,
-    /// `errors`.
-    pub errors: Option<Errors>,
-    /// `forward`, in the order of the file.
-    pub forward: Vec<Forward>,
-    /// `health`.
-    pub health: Option<Health>,
-    /// `hosts`.
-    pub hosts: Option<Hosts>,
-    /// `kubernetes`.
-    pub kubernetes: Option<Kubernetes>,
-    /// `loadbalance`.
-    pub loadbalance: Option<LoadBalance>,
-    /// `log`, in the order of the file.
-    pub log: Vec<LogRule>,
-    /// `loop`.
-    pub loop_detection: bool,
-    /// `prometheus`.
-    pub prometheus: Option<Prometheus>,
-    /// `ready`.
-    pub ready: Option<Ready>,
-    /// `reload`.
-    pub reload: Option<Reload>,
-    /// `template`, in the order of the file.
-    pub template: Vec<Template>,
-    /// `whoami`.
-    pub whoami: bool,
+impl Config {
+    /// The configuration as a Corefile; or the words that none can hold.
+    pub fn to_corefile(&self) -> Result<Written, Vec<String>> {
+        let mut corefile = Writer::default();
+        self.servers.iter().for_each(|server| server.write(&mut corefile));
+        corefile.finish()
+    }
+
+    /// SHA-512 over what it means, in hexadecimal.
+    pub(super) fn hash(&self) -> String {
+        // What has no form as JSON has none as configuration either: paths that are no text, which were read from text.
+        let meaning = serde_json::to_vec(self).unwrap_or_default();
+        Sha512::digest(meaning).iter().map(|octet| format!("{octet:02x}")).collect()
+    }
+}
+
+/// Makes [`ServerBlock`] and what has to know every directive from one table.
+macro_rules! directives {
+    ($($(#[$attribute:meta])* $field:ident: $directive:ident,)*) => {
+        /// One server block: the zones that it serves and what is done with their queries.
+        #[serde_as]
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct ServerBlock {
+            /// Zones with scheme and port, as in `dns://example.org:53`; prefixes stand for their reverse zones. Never empty.
+            #[serde_as(as = "Expanded")]
+            #[serde(rename = "zones")]
+            pub keys: Vec<ServerKey>,
+            $(
+                #[doc = concat!("The directive [`directive::", stringify!($directive), "`].")]
+                $(#[$attribute])*
+                #[serde(default, skip_serializing_if = "is_default")]
+                pub $field: <directive::$directive as Directive>::Values,
+            )*
+        }
+
+        /// What is known of each directive, in the order of the alphabet.
+        pub const REFERENCES: &[Reference] = &[$(<directive::$directive as Directive>::REFERENCE),*];
+
+        impl ServerBlock {
+            /// Reads the lines of a directive; None: there is none of that name.
+            pub(super) fn lower(&mut self, name: &str, cursor: &mut Cursor<'_>) -> Option<Result<(), CorefileError>> {
+                $(
+                    if name == <directive::$directive as Directive>::REFERENCE.name {
+                        let values = <directive::$directive as Directive>::lower(cursor);
+                        return Some(values.map(|values| self.$field = values));
+                    }
+                )*
+                None
+            }
+
+            /// The names of the directives that are in it, in the order of the alphabet.
+            pub fn directives(&self) -> Vec<&'static str> {
+                let present = [$(!is_default(&self.$field)),*];
+                REFERENCES.iter().zip(present).filter_map(|(known, is_present)| is_present.then_some(known.name)).collect()
+            }
+
+            fn write_directives(&self, corefile: &mut Writer) {
+                $(
+                    corefile.begin(<directive::$directive as Directive>::REFERENCE.name);
+                    <directive::$directive as Directive>::write(&self.$field, corefile);
+                )*
+            }
+        }
+    };
+}
+
+directives! {
+    bind: Bind,
+    bufsize: Bufsize,
+    cache: Cache,
+    chaos: Chaos,
+    dns64: Dns64,
+    errors: Errors,
+    forward: Forward,
+    health: Health,
+    hosts: Hosts,
+    kubernetes: Kubernetes,
+    loadbalance: LoadBalance,
+    log: LogRule,
+    #[serde(rename = "loop")]
+    loop_detection: Loop,
+    prometheus: Prometheus,
+    ready: Ready,
+    reload: Reload,
+    template: Template,
+    whoami: Whoami,
 }
 
 impl ServerBlock {
-    /// The names of the directives that are in it, in the order of the alphabet.
-    pub fn directives(&self) -> Vec<&'static str> {
-        let present = [
-            !self.bind.addresses.is_empty(),
-            self.bufsize.is_some(),
-            self.cache.is_some(),
-            self.chaos.is_some(),
-            self.dns64.is_some(),
-            self.errors.is_some(),
-            !self.forward.is_empty(),
-            self.health.is_some(),
-            self.hosts.is_some(),
-            self.kubernetes.is_some(),
-            self.loadbalance.is_some(),
-            !self.log.is_empty(),
-            self.loop_detection,
-            self.prometheus.is_some(),
-            self.ready.is_some(),
-            self.reload.is_some(),
-            !self.template.is_empty(),
-            self.whoami,
-        ];
-        NAMES.into_iter().zip(present).filter_map(|(name, is_present)| is_present.then_some(name)).collect()
+    fn write(&self, corefile: &mut Writer) {
+        corefile.begin("");
+        corefile.block(self.keys.iter().map(Text::text), |corefile| self.write_directives(corefile));
     }
 }
 
@@ -92,6 +126,34 @@ pub struct ServerKey {
     pub zone: Name,
     /// The port; None where the file names none: the default of the scheme or of `-dns.port`.
     pub port: Option<u16>,
+}
+
+impl Text for ServerKey {
+    const WHAT: &'static str = "a zone such as example.org, .:53 or dns://example.org:53";
+
+    fn read(text: &str) -> Option<Self> {
+        Self::expand(text)?.into_iter().next()
+    }
+
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Expand for ServerKey {
+    fn expand(text: &str) -> Option<Vec<Self>> {
+        parse_keys(text).ok()
+    }
+}
+
+impl fmt::Display for ServerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.scheme != Scheme::default() {
+            write!(f, "{}://", self.scheme.as_str())?;
+        }
+        f.write_str(&name_text(&self.zone))?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
 }
 
 /// How queries come to a listener.

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::config::directive::Hosts as Config;
+use crate::config::directive::{Hosts as Config, HostsLine};
 use crate::dns::{Answer, Name, Query, RData, Record, RecordType, address_of_reverse_name, parse_name, rdata};
 use crate::metrics::Metrics;
 
@@ -90,7 +90,7 @@ impl Hosts {
         for (address, names) in text.lines().filter_map(parse_line) {
             self.add(&mut table, address, names);
         }
-        for (address, names) in &self.config.inline {
+        for HostsLine { address, names } in &self.config.inline {
             self.add(&mut table, *address, names.clone());
         }
         table
@@ -176,7 +176,10 @@ mod tests {
     use crate::config::directive::Fallthrough;
 
     fn hosts(file: &Path, inline: &[(&str, &str)]) -> Arc<Hosts> {
-        let inline = inline.iter().map(|(address, name)| (address.parse().unwrap(), vec![parse_name(name).unwrap()]));
+        let inline = inline.iter().map(|(address, name)| HostsLine {
+            address: address.parse().unwrap(),
+            names: vec![parse_name(name).unwrap()],
+        });
         let config = Config {
             file: file.to_owned(),
             zones: vec![parse_name("example.").unwrap(), parse_name("arpa.").unwrap()],

@@ -72,7 +72,7 @@ pub async fn find(settings: &Settings) -> Result<Source, SourceError> {
         (ObjectSource::Manifests(path), _) => return Ok(Source::Manifests(path.clone())),
         (_, Some(file)) => from_file(file, options).await?,
         (ObjectSource::Cluster, None) => from_surroundings(options).await?,
-        (ObjectSource::Kubeconfig(file, context), None) => {
+        (ObjectSource::Kubeconfig { file, context }, None) => {
             let context = options.context.or_else(|| context.clone());
             from_file(file, KubeConfigOptions { context, ..Default::default() }).await?
         }
@@ -154,7 +154,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_kubeconfig_that_is_absent_is_named() {
-        let source = ObjectSource::Kubeconfig("/absent/config".into(), None);
+        let source = ObjectSource::Kubeconfig { file: "/absent/config".into(), context: None };
         let error = find(&settings(source)).await.err().expect("an error").to_string();
         assert!(error.contains("/absent/config"), "{error}");
     }

@@ -1,4 +1,5 @@
-//! Scenarios as text in dig notation: `tests/cases/*.case`, run without sockets. To add a test, add a file.
+//! Scenarios as text in dig notation: `tests/cases/**/*.case`, a folder for each directive, run without sockets. To add a
+//! test, add a file.
 //!
 //! A file is a row of sections, each begun by a line `--- WORD`:
 //!
@@ -224,7 +225,7 @@ fn server(sections: &[Section<'_>]) -> InMemoryServer {
     InMemoryServer::with_addresses(corefile, internet, &addresses)
 }
 
-/// Makes the cluster what the files of a section and the section itself say; `-endpointslices` and the like are unheard.
+/// Makes the cluster what the files of a section (paths below `tests/cases`) and the section itself say; `-endpointslices` and the like are unheard.
 fn set_cluster(server: &InMemoryServer, section: &Section<'_>) {
     let resources = [Resource::Namespaces, Resource::Services, Resource::EndpointSlices, Resource::Pods];
     let (mut unheard, mut texts) = (Vec::new(), Vec::new());
@@ -273,9 +274,17 @@ async fn run(path: &Path) -> (usize, Vec<String>) {
 }
 
 fn files() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder()).expect("the folder of cases");
-    let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "case"));
+    let (mut files, mut folders) = (Vec::new(), vec![folder()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder of cases") {
+            let path = entry.expect("an entry").path();
+            match path.extension() {
+                Some(extension) if extension == "case" => files.push(path),
+                None if path.is_dir() => folders.push(path),
+                _ => {}
+            }
+        }
+    }
     files.sort();
     files
 }

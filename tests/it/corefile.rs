@@ -148,6 +148,20 @@ fn probes_of_the_grammar_get_the_verdict_of_coredns() {
     assert!(counts["same"] >= 94, "{counts:?}");
 }
 
+#[test]
+fn a_corefile_that_is_written_is_read_as_the_same_configuration() {
+    let mut count = 0;
+    for sample in samples("real/INDEX.tsv", 1).into_iter().chain(samples("probes/EXPECTED.tsv", 0)) {
+        let Ok(Loaded { config, hash, .. }) = read(&sample.text, "Corefile", &Recorded) else { continue };
+        let written = config.to_corefile().unwrap_or_else(|words| panic!("{}: {words:?}", sample.name)).text;
+        let again = read(&written, "Corefile", &Recorded).unwrap_or_else(|errors| panic!("{errors:?}\n{written}"));
+        assert_eq!(again.config, config, "{}: {written}", sample.name);
+        assert_eq!(again.hash, hash);
+        count += 1;
+    }
+    assert!(count > 140, "{count}");
+}
+
 /// What the program prints for arguments, with nobody who reads its standard output; and how it ends.
 fn run_unread(arguments: &[&str], input: &str) -> (Option<i32>, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_landfall"))

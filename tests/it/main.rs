@@ -13,6 +13,7 @@ mod corefile;
 mod demo;
 mod dialogue;
 mod dig;
+mod documentation;
 mod exposition;
 mod golden;
 mod http;

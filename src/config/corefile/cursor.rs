@@ -4,14 +4,15 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::lex::Token;
-use super::parse::{Directive, follows_on_line};
-use super::{CorefileError, Surroundings};
+use super::parse::{self, follows_on_line};
+use super::{CorefileError, Surroundings, similar};
+use crate::config::directive::{Directive, Opt};
 use crate::dns::{Name, parse_name, reverse_zones};
 
 /// A walk over the words of one directive, as Caddy's dispenser does it: with its odd rule that `}` on the line of an
 /// option is taken for an argument of it.
 pub struct Cursor<'a> {
-    directive: &'a Directive,
+    directive: &'a parse::Directive,
     at: Option<usize>,
     is_in_block: bool,
     /// Files and variables.
@@ -24,7 +25,7 @@ pub struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(
-        directive: &'a Directive,
+        directive: &'a parse::Directive,
         surroundings: &'a dyn Surroundings,
         block_zones: &'a [Name],
         warnings: &'a mut Vec<String>,
@@ -214,9 +215,14 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// The error that the word here is no option of the directive; `known` are those that are.
-    pub fn unknown(&self, known: &str) -> CorefileError {
-        self.error(format!("unknown property {:?}; it takes {known}", self.word()))
+    /// The error that the word here is no option of the directive.
+    pub fn unknown<D: Directive>(&self) -> CorefileError {
+        let known: Vec<&str> = D::REFERENCE.options.iter().map(Opt::name).collect();
+        let advice = match similar(self.word(), &known) {
+            Some(meant) => format!("did you mean {meant:?}?"),
+            None => format!("it takes {}", known.join(", ")),
+        };
+        self.error(format!("unknown property {:?}; {advice}", self.word()))
     }
 }
 

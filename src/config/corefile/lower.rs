@@ -6,9 +6,9 @@ use std::ops::Range;
 use super::cursor::{Cursor, parse_prefix};
 use super::lex::Token;
 use super::parse::{Block, Directive, follows_on_line};
-use super::{CorefileError, Surroundings};
-use crate::config::directive::{self, BindAddress};
-use crate::config::{Config, Scheme, ServerBlock, ServerKey};
+use super::{CorefileError, Surroundings, similar};
+use crate::config::directive::BindAddress;
+use crate::config::{Config, REFERENCES, Scheme, ServerBlock, ServerKey};
 use crate::dns::{Name, parse_name, reverse_zones};
 
 /// Directives of CoreDNS, and of what distributions add to it, that are not built yet, and what they do.
@@ -173,31 +173,11 @@ fn lower_directive(
     cursor: &mut Cursor<'_>,
     server: &mut ServerBlock,
 ) -> Result<(), CorefileError> {
-    match directive.name.as_str() {
-        "bind" => server.bind = directive::Bind::lower(cursor)?,
-        "bufsize" => server.bufsize = Some(directive::lower_bufsize(cursor)?),
-        "cache" => server.cache = Some(directive::Cache::lower(cursor)?),
-        "chaos" => server.chaos = Some(directive::Chaos::lower(cursor)?),
-        "dns64" => server.dns64 = Some(directive::Dns64::lower(cursor)?),
-        "errors" => server.errors = Some(directive::Errors::lower(cursor)?),
-        "forward" => server.forward = directive::Forward::lower(cursor)?,
-        "health" => server.health = Some(directive::Health::lower(cursor)?),
-        "hosts" => server.hosts = Some(directive::Hosts::lower(cursor)?),
-        "kubernetes" => server.kubernetes = Some(directive::Kubernetes::lower(cursor)?),
-        "loadbalance" => server.loadbalance = Some(directive::LoadBalance::lower(cursor)?),
-        "log" => server.log = directive::LogRule::lower(cursor)?,
-        "loop" => server.loop_detection = directive::lower_loop(cursor)?,
-        "prometheus" => server.prometheus = Some(directive::Prometheus::lower(cursor)?),
-        "ready" => server.ready = Some(directive::Ready::lower(cursor)?),
-        "reload" => server.reload = Some(directive::Reload::lower(cursor)?),
-        "template" => server.template = directive::Template::lower(cursor)?,
-        "whoami" => server.whoami = directive::lower_whoami(cursor)?,
-        name => {
-            cursor.advance();
-            return Err(unknown_directive(name, cursor));
-        }
-    }
-    Ok(())
+    let lowered = server.lower(&directive.name, cursor);
+    lowered.unwrap_or_else(|| {
+        cursor.advance();
+        Err(unknown_directive(&directive.name, cursor))
+    })
 }
 
 fn unknown_directive(name: &str, cursor: &Cursor<'_>) -> CorefileError {
@@ -207,14 +187,15 @@ fn unknown_directive(name: &str, cursor: &Cursor<'_>) -> CorefileError {
     if let Some((_, what)) = NOT_BUILT.iter().find(|(known, _)| *known == name) {
         return cursor.error(format!("this directive is not built yet ({what}); remove it, or stay with CoreDNS"));
     }
-    let known = directive::NAMES.iter().find(|known| known.eq_ignore_ascii_case(name));
-    if known.is_none() && name.contains(['.', ':']) {
+    let known: Vec<&str> = REFERENCES.iter().map(|known| known.name).collect();
+    let meant = similar(name, &known);
+    if meant.is_none() && name.contains(['.', ':']) {
         return cursor.error(format!(
             "unknown directive {name:?}; if it is a zone: a server block cannot stand in another one, close that with '}}' first"
         ));
     }
-    match known {
-        Some(known) => cursor.error(format!("unknown directive {name:?}; directives are lower case: {known:?}")),
+    match meant {
+        Some(meant) => cursor.error(format!("unknown directive {name:?}; did you mean {meant:?}?")),
         None => cursor.error(format!("unknown directive {name:?}; `landfall -plugins` lists what there is")),
     }
 }
@@ -252,7 +233,23 @@ fn error_at(token: &Token, what: String) -> CorefileError {
 }
 
 fn lower_key(token: &Token) -> Result<Vec<WrittenKey<'_>>, String> {
-    let text = token.text.as_str();
+    let (scheme, zones, port) = split_key(&token.text)?;
+    let written = |zone: Name| WrittenKey {
+        zone: zone.to_ascii(),
+        key: ServerKey { scheme, zone: zone.to_lowercase(), port },
+        token,
+    };
+    Ok(zones.into_iter().map(written).collect())
+}
+
+/// The keys of a word such as `dns://example.org:53` or `10.96.0.0/12`; or what is wrong with it.
+pub fn parse_keys(text: &str) -> Result<Vec<ServerKey>, String> {
+    let (scheme, zones, port) = split_key(text)?;
+    Ok(zones.into_iter().map(|zone| ServerKey { scheme, zone: zone.to_lowercase(), port }).collect())
+}
+
+/// The scheme, the zones in the letter case of the text, and the port.
+fn split_key(text: &str) -> Result<(Scheme, Vec<Name>, Option<u16>), String> {
     let (scheme, rest) = split_scheme(text);
     if scheme != Scheme::Dns {
         return Err(format!("{text}: {}:// listeners are not built yet; serve plain DNS", scheme.as_str()));
@@ -262,12 +259,7 @@ fn lower_key(token: &Token) -> Result<Vec<WrittenKey<'_>>, String> {
         Some(prefix) => reverse_zones(prefix),
         None => vec![parse_name(host).map_err(|_| no_zone(text, host))?],
     };
-    let written = |zone: Name| WrittenKey {
-        zone: zone.to_ascii(),
-        key: ServerKey { scheme, zone: zone.to_lowercase(), port },
-        token,
-    };
-    Ok(zones.into_iter().map(written).collect())
+    Ok((scheme, zones, port))
 }
 
 fn no_zone(text: &str, host: &str) -> String {

@@ -7,20 +7,22 @@ mod cursor;
 mod lex;
 mod lower;
 mod parse;
+mod similar;
 mod surroundings;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use sha2::{Digest, Sha512};
-
-pub use self::cursor::{Cursor, parse_zone};
-use self::parse::Block;
+pub use self::cursor::{Cursor, parse_duration, parse_zone};
+pub use self::lower::parse_keys;
+use self::similar::similar;
 use self::surroundings::NotText;
 pub use self::surroundings::{Surroundings, System, text};
+pub use self::write::{Writer, Written};
 use crate::config::Config;
 
 /// What is wrong with a Corefile.
@@ -42,8 +44,7 @@ pub struct Loaded {
     pub config: Config,
     /// Sentences for the log: an import pattern without a file, a hosts line that is skipped.
     pub warnings: Vec<String>,
-    /// SHA-512 over what the file and its imports say, comments and spacing left out, in hexadecimal: two loads with
-    /// the same hash mean the same.
+    /// SHA-512 over the configuration, in hexadecimal: two loads with the same hash mean the same.
     pub hash: String,
 }
 
@@ -122,23 +123,6 @@ pub fn read(text: &str, file: &str, surroundings: &dyn Surroundings) -> Result<L
         blocks = parse::parse(BUILT_IN, "built-in", surroundings, &mut warnings).map_err(|error| vec![error])?;
     }
     let config = lower::lower(&blocks, surroundings, &mut warnings)?;
-    Ok(Loaded { config, warnings, hash: hash(&blocks) })
-}
-
-fn hash(blocks: &[Block]) -> String {
-    let mut digest = Sha512::new();
-    let mut add = |text: &str| {
-        digest.update(text.len().to_be_bytes());
-        digest.update(text);
-    };
-    for block in blocks {
-        block.keys.iter().for_each(|key| add(&key.text));
-        add("{");
-        for directive in &block.directives {
-            directive.tokens.iter().for_each(|token| add(&token.text));
-            add("\n");
-        }
-        add("}");
-    }
-    digest.finalize().iter().map(|octet| format!("{octet:02x}")).collect()
+    let hash = config.hash();
+    Ok(Loaded { config, warnings, hash })
 }

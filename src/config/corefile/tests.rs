@@ -131,7 +131,7 @@ fn a_block_whose_zone_is_an_unset_variable_is_left_out_and_told() {
 #[test]
 fn a_block_in_a_block_is_explained() {
     refused(&block("a.org {\nlog\n}"), "Corefile:2: a.org: unknown directive \"a.org\"; if it is a zone");
-    refused(&block("Log"), "directives are lower case: \"log\"");
+    refused(&block("Log"), "did you mean \"log\"?");
 }
 
 #[test]
@@ -295,4 +295,20 @@ fn every_mistake_of_a_file_is_told() {
         ". {\nlog\nchaos \"x\n}\n",
         "the block that begins in line 1 is not closed: '}' is missing; or is a quote open?",
     );
+}
+
+#[test]
+fn the_example_of_every_directive_is_written_as_it_was_read() {
+    for known in crate::config::REFERENCES {
+        let read = loaded(&format!("example.org {{\n{}\n}}\n", known.example)).config;
+        assert!(read.servers[0].directives().contains(&known.name), "{}", known.name);
+        let written = read.to_corefile().expect(known.name).text;
+        assert_eq!(loaded(&written).config, read, "{written}");
+    }
+}
+
+#[test]
+fn the_table_of_directives_is_in_the_order_of_the_alphabet() {
+    let names: Vec<&str> = crate::config::REFERENCES.iter().map(|known| known.name).collect();
+    assert!(names.is_sorted(), "{names:?}");
 }

@@ -1,56 +1,88 @@
 //! `cache [TTL] [ZONES...] { ... }`: remember answers of other servers.
 
-use crate::config::corefile::{CorefileError, Cursor};
-
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::serde_as;
+
+use super::{Directive, Opt, Reference, is_default};
+use crate::config::corefile::{CorefileError, Cursor, Writer};
+use crate::config::text::{AsText, Expanded, Text};
 use crate::dns::Name;
 
 /// How answers are remembered.
-#[derive(Clone, Debug, PartialEq)]
+#[serde_as]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Cache {
     /// The zones whose names are remembered; empty means those of the server block.
+    #[serde_as(as = "Expanded")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub zones: Vec<Name>,
     /// Positive answers.
     pub success: CacheSide,
     /// Negative answers.
     pub denial: CacheSide,
     /// Names below these zones are never remembered with a positive answer.
+    #[serde_as(as = "Expanded")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub disable_success: Vec<Name>,
     /// Names below these zones are never remembered with a negative answer.
+    #[serde_as(as = "Expanded")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub disable_denial: Vec<Name>,
     /// An entry with this many hits within `prefetch_gap` of each other is refreshed early; 0: never.
+    #[serde(skip_serializing_if = "is_default")]
     pub prefetch: u32,
     /// See `prefetch`.
+    #[serde_as(as = "AsText")]
     pub prefetch_gap: Duration,
     /// How much of its life an entry has left, in percent, when it is refreshed early.
     pub prefetch_percent: u8,
     /// Serve expired answers.
+    #[serde(skip_serializing_if = "is_default")]
     pub serve_stale: Option<ServeStale>,
     /// How long SERVFAIL is remembered, at most 5 minutes.
+    #[serde_as(as = "AsText")]
     pub servfail: Duration,
     /// Answer with the TTL as it was stored, without counting it down.
+    #[serde(rename = "keepttl", skip_serializing_if = "is_default")]
     pub keep_ttl: bool,
 }
 
 /// Size and lifetimes of one side of the cache.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[serde_as]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct CacheSide {
     /// How many answers are kept.
     pub capacity: usize,
     /// The longest time an answer is kept.
+    #[serde_as(as = "AsText")]
     pub ttl_max: Duration,
     /// The shortest time an answer is kept.
+    #[serde_as(as = "AsText")]
     pub ttl_min: Duration,
 }
 
 /// How long and when expired answers are served (RFC 8767).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[serde_as]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct ServeStale {
     /// How long after its end an answer is served.
+    #[serde_as(as = "AsText")]
     pub duration: Duration,
     /// Ask the source first, and serve the expired answer only if it does not answer.
+    #[serde(skip_serializing_if = "is_default")]
     pub verify: bool,
+}
+
+impl Default for ServeStale {
+    fn default() -> Self {
+        Self { duration: Duration::from_secs(3600), verify: false }
+    }
 }
 
 impl Default for Cache {
@@ -76,9 +108,42 @@ impl Default for Cache {
     }
 }
 
-impl Cache {
-    /// Reads the directive.
-    pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
+impl Directive for Cache {
+    type Values = Option<Self>;
+
+    const REFERENCE: Reference = Reference {
+        name: "cache",
+        syntax: "cache [TTL] [ZONES...] { ... }",
+        summary: "Remembers answers of other servers. TTL is the longest time for both kinds. It is a number; `3600s` is a zone, as in CoreDNS.",
+        options: &[
+            Opt {
+                syntax: "success CAPACITY [TTL [MINTTL]]",
+                meaning: "positive answers: how many, the longest and the shortest time",
+                default: "9984 3600 5",
+            },
+            Opt { syntax: "denial CAPACITY [TTL [MINTTL]]", meaning: "NXDOMAIN and NODATA", default: "9984 1800 5" },
+            Opt {
+                syntax: "prefetch N [GAP [PERCENT%]]",
+                meaning: "asked again before the end if it was asked for N times, no further than GAP apart, when PERCENT of its time is left",
+                default: "off; 1m 10%",
+            },
+            Opt {
+                syntax: "serve_stale [DURATION] [immediate|verify]",
+                meaning: "expired answers serve while the source is asked again (`immediate`), or if the source fails (`verify`)",
+                default: "off; 1h immediate",
+            },
+            Opt {
+                syntax: "servfail DURATION",
+                meaning: "how long another server's SERVFAIL is remembered, at most 5m; 0: not at all",
+                default: "5s",
+            },
+            Opt { syntax: "disable success|denial [ZONES...]", meaning: "not for these zones", default: "" },
+            Opt { syntax: "keepttl", meaning: "TTLs do not count down", default: "" },
+        ],
+        example: "cache 30 {\n    success 9984 3600 5\n    prefetch 10 1m 10%\n    serve_stale 1h verify\n    disable denial cluster.local\n}",
+    };
+
+    fn lower(cursor: &mut Cursor<'_>) -> Result<Option<Self>, CorefileError> {
         let mut cache = Self::default();
         cursor.advance();
         let mut arguments = cursor.arguments();
@@ -102,7 +167,46 @@ impl Cache {
         }
         match cursor.advance() {
             true => Err(cursor.once()),
-            false => Ok(cache),
+            false => Ok(Some(cache)),
+        }
+    }
+
+    fn write(cache: &Option<Self>, corefile: &mut Writer) {
+        let Some(cache) = cache else { return };
+        corefile.block(std::iter::once("cache".to_owned()).chain(cache.zones.iter().map(Text::text)), |options| {
+            cache.write_options(options);
+        });
+    }
+}
+
+impl Cache {
+    fn write_options(&self, options: &mut Writer) {
+        let default = Self::default();
+        for (name, side, default) in
+            [("success", self.success, default.success), ("denial", self.denial, default.denial)]
+        {
+            if side != default {
+                let seconds = |ttl: Duration| ttl.as_secs().to_string();
+                options.line([name, &side.capacity.to_string(), &seconds(side.ttl_max), &seconds(side.ttl_min)]);
+            }
+        }
+        if self.prefetch > 0 {
+            let percent = format!("{}%", self.prefetch_percent);
+            options.line(["prefetch", &self.prefetch.to_string(), &self.prefetch_gap.text(), &percent]);
+        }
+        if let Some(ServeStale { duration, verify }) = self.serve_stale {
+            options.line(["serve_stale", &duration.text(), if verify { "verify" } else { "immediate" }]);
+        }
+        if self.servfail != default.servfail {
+            options.line(["servfail", &self.servfail.text()]);
+        }
+        for (kind, zones) in [("success", &self.disable_success), ("denial", &self.disable_denial)] {
+            if !zones.is_empty() {
+                options.line(["disable".to_owned(), kind.to_owned()].into_iter().chain(zones.iter().map(Text::text)));
+            }
+        }
+        if self.keep_ttl {
+            options.line(["keepttl"]);
         }
     }
 
@@ -139,7 +243,7 @@ impl Cache {
                 self.keep_ttl = true;
             }
             "serve_stale_policy" => return Err(cursor.error("serve_stale_policy is not built yet")),
-            _ => return Err(cursor.unknown("success, denial, prefetch, serve_stale, servfail, disable, keepttl")),
+            _ => return Err(cursor.unknown::<Self>()),
         }
         Ok(())
     }
@@ -204,7 +308,7 @@ fn lower_side(cursor: &mut Cursor<'_>, default: CacheSide) -> Result<CacheSide, 
 
 /// `serve_stale [DURATION] [immediate|verify]`
 fn lower_serve_stale(cursor: &mut Cursor<'_>) -> Result<ServeStale, CorefileError> {
-    let mut stale = ServeStale { duration: Duration::from_secs(3600), verify: false };
+    let mut stale = ServeStale::default();
     let arguments = cursor.arguments();
     for (place, argument) in arguments.iter().enumerate() {
         match (place, argument.to_ascii_lowercase().as_str()) {

@@ -1,30 +1,58 @@
 //! `chaos [VERSION [AUTHORS...]]`: answers questions of class CH about the server.
 
-use crate::config::corefile::{CorefileError, Cursor};
-
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Directive, Reference};
+use crate::config::corefile::{CorefileError, Cursor, Writer};
+
 /// What is said of the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Chaos {
     /// version.bind and version.server.
     pub version: String,
     /// authors.bind.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub authors: Vec<String>,
 }
 
-impl Chaos {
+impl Default for Chaos {
+    fn default() -> Self {
+        Self { version: format!("Landfall-{}", env!("CARGO_PKG_VERSION")), authors: Vec::new() }
+    }
+}
+
+impl Directive for Chaos {
+    type Values = Option<Self>;
+
+    const REFERENCE: Reference = Reference {
+        name: "chaos",
+        syntax: "chaos [VERSION [AUTHORS...]]",
+        summary: "Answers TXT questions of class CH for version.bind, version.server, hostname.bind, id.server and authors.bind. A text is cut at 255 octets.",
+        options: &[],
+        example: "chaos Landfall-1 \"Ann Author\"",
+    };
+
     /// Reads the directive; what it does not say is that of this build.
-    pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
+    fn lower(cursor: &mut Cursor<'_>) -> Result<Option<Self>, CorefileError> {
         cursor.advance();
         let mut arguments = cursor.arguments().into_iter();
-        let version = arguments.next().unwrap_or_else(|| format!("Landfall-{}", env!("CARGO_PKG_VERSION")));
+        let version = arguments.next().unwrap_or_else(|| Self::default().version);
         let authors: BTreeSet<String> = arguments.map(shortened).collect();
         if cursor.next_option() {
             return Err(cursor.error(format!("unknown property {:?}; it takes no block", cursor.word())));
         }
         cursor.leave_out_rest();
-        Ok(Self { version: shortened(version), authors: authors.into_iter().collect() })
+        Ok(Some(Self { version: shortened(version), authors: authors.into_iter().collect() }))
+    }
+
+    fn write(chaos: &Option<Self>, corefile: &mut Writer) {
+        if let Some(Self { version, authors }) = chaos {
+            corefile.line(["chaos", version].into_iter().chain(authors.iter().map(String::as_str)));
+        }
     }
 }
 

@@ -1,31 +1,45 @@
 //! `errors [stdout] { consolidate DURATION REGEXP [LEVEL] [show_first] }`: failures in the log.
 
-use crate::config::corefile::{CorefileError, Cursor};
-
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::serde_as;
+
+use super::{Directive, Opt, Reference, is_default};
+use crate::config::corefile::{CorefileError, Cursor, Writer};
+use crate::config::text::{AsText, Text};
+
 /// How failures are logged.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Errors {
     /// Errors that are counted instead of logged one by one; the first match applies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub consolidate: Vec<Consolidate>,
 }
 
 /// Errors that are logged as one line at the end of a period.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[serde_as]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Consolidate {
     /// The period.
+    #[serde_as(as = "AsText")]
     pub period: Duration,
     /// A regular expression over the error's text; valid.
     pub pattern: String,
     /// The level of that line.
+    #[serde(default)]
     pub level: ConsolidateLevel,
     /// Log the first error of a period as it is.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub show_first: bool,
 }
 
 /// A level of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum ConsolidateLevel {
     Debug,
@@ -35,9 +49,25 @@ pub enum ConsolidateLevel {
     Error,
 }
 
-impl Errors {
-    /// Reads the directive.
-    pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
+impl Directive for Errors {
+    type Values = Option<Self>;
+
+    const REFERENCE: Reference = Reference {
+        name: "errors",
+        syntax: "errors [stdout] { ... }",
+        summary: "What kept the server from knowing, one line each, or counted.",
+        options: &[
+            Opt {
+                syntax: "consolidate DURATION REGEXP [debug|info|warning|error] [show_first]",
+                meaning: "failures that match are counted, and told in one line at the end of each period; the first as it is with `show_first`",
+                default: "",
+            },
+            Opt { syntax: "stacktrace", meaning: "left out with a warning: failures say what went wrong", default: "" },
+        ],
+        example: "errors {\n    consolidate 5m \".* i/o timeout$\" warning show_first\n}",
+    };
+
+    fn lower(cursor: &mut Cursor<'_>) -> Result<Option<Self>, CorefileError> {
         let mut errors = Self::default();
         cursor.advance();
         match cursor.arguments().as_slice() {
@@ -50,12 +80,35 @@ impl Errors {
             match cursor.word() {
                 "consolidate" => errors.consolidate.push(Consolidate::lower(cursor)?),
                 "stacktrace" => cursor.warn("stacktrace is left out: failures say what went wrong"),
-                _ => return Err(cursor.unknown("consolidate, stacktrace")),
+                _ => return Err(cursor.unknown::<Self>()),
             }
         }
         match cursor.advance() {
             true => Err(cursor.once()),
-            false => Ok(errors),
+            false => Ok(Some(errors)),
+        }
+    }
+
+    fn write(errors: &Option<Self>, corefile: &mut Writer) {
+        let Some(Self { consolidate }) = errors else { return };
+        corefile.block(["errors"], |options| {
+            for Consolidate { period, pattern, level, show_first } in consolidate {
+                let words = ["consolidate", &period.text(), pattern, level.as_str()];
+                options.line(words.into_iter().chain(show_first.then_some("show_first")));
+            }
+        });
+    }
+}
+
+impl ConsolidateLevel {
+    const ALL: [Self; 4] = [Self::Debug, Self::Info, Self::Warning, Self::Error];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
         }
     }
 }
@@ -75,13 +128,10 @@ impl Consolidate {
                     .error("consolidate takes a duration, a regular expression, and perhaps a level and show_first"));
             }
         };
-        let level = match level {
-            "debug" => ConsolidateLevel::Debug,
-            "info" => ConsolidateLevel::Info,
-            "warning" => ConsolidateLevel::Warning,
-            "error" => ConsolidateLevel::Error,
-            "}" => return Err(cursor.error("consolidate: put '}' on a line of its own")),
-            other => return Err(cursor.error(format!("a level is debug, info, warning or error, not {other:?}"))),
+        let level = match ConsolidateLevel::ALL.into_iter().find(|known| known.as_str() == level) {
+            Some(level) => level,
+            None if level == "}" => return Err(cursor.error("consolidate: put '}' on a line of its own")),
+            None => return Err(cursor.error(format!("a level is debug, info, warning or error, not {level:?}"))),
         };
         let pattern = super::pattern::lower_pattern(cursor, pattern)?;
         Ok(Self { period: cursor.duration(period, "the period")?, pattern, level, show_first })

@@ -1,29 +1,44 @@
 //! `forward FROM TO... { ... }`: ask other servers.
 
-use crate::config::corefile::{CorefileError, Cursor, Surroundings, parse_zone};
-
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::serde_as;
+
+use super::{Directive, Opt, Reference, is_default};
+use crate::config::corefile::{CorefileError, Cursor, Surroundings, System, Writer, parse_zone};
+use crate::config::text::{AsText, Expanded, Text};
 use crate::dns::Name;
 
 /// Whom to ask, and how.
-#[derive(Clone, Debug, PartialEq)]
+#[serde_as]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Forward {
     /// Names below this zone are forwarded.
+    #[serde_as(as = "AsText")]
     pub from: Name,
     /// The servers, at least one, in the order of the file, as addresses: files are already read.
+    #[serde_as(as = "Vec<AsText>")]
     pub to: Vec<Upstream>,
     /// Files of `to` in resolv.conf's form.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<PathBuf>,
     /// Names below these zones are not forwarded.
+    #[serde_as(as = "Expanded")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<Name>,
     /// Always ask over TCP.
+    #[serde(skip_serializing_if = "is_default")]
     pub force_tcp: bool,
     /// Ask over UDP even if the client asked over TCP.
+    #[serde(skip_serializing_if = "is_default")]
     pub prefer_udp: bool,
     /// How long an idle connection is kept.
+    #[serde_as(as = "AsText")]
     pub expire: Duration,
     /// How many probes in a row must fail before a server counts as down; 0: never down.
     pub max_fails: u32,
@@ -32,8 +47,10 @@ pub struct Forward {
     /// In which order servers are asked.
     pub policy: Policy,
     /// Queries under way at once; 0: no limit.
+    #[serde(skip_serializing_if = "is_default")]
     pub max_concurrent: usize,
     /// TLS towards `tls://` servers.
+    #[serde(skip_serializing_if = "is_default")]
     pub tls: ForwardTls,
 }
 
@@ -58,29 +75,38 @@ pub enum UpstreamTransport {
 }
 
 /// TLS towards servers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct ForwardTls {
     /// The name in the servers' certificates (`tls_servername`).
+    #[serde(skip_serializing_if = "is_default")]
     pub server_name: Option<String>,
     /// Our certificate and key.
+    #[serde(skip_serializing_if = "is_default")]
     pub identity: Option<(PathBuf, PathBuf)>,
     /// The authority of the servers' certificates; None: those of the system.
+    #[serde(skip_serializing_if = "is_default")]
     pub authority: Option<PathBuf>,
 }
 
 /// Probes of servers that failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[serde_as]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct HealthCheck {
     /// Time between probes; zero: no probes.
+    #[serde_as(as = "AsText")]
     pub interval: Duration,
     /// Whether RD is set in a probe.
     pub recursion_desired: bool,
     /// The name that a probe asks for (type NS).
+    #[serde_as(as = "AsText")]
     pub domain: Name,
 }
 
 /// In which order servers are asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Policy {
     /// In a random order.
     #[default]
@@ -94,6 +120,96 @@ pub enum Policy {
 /// CoreDNS's limit.
 const TO_MAX: usize = 15;
 
+impl Directive for Forward {
+    type Values = Vec<Self>;
+
+    const REFERENCE: Reference = Reference {
+        name: "forward",
+        syntax: "forward FROM TO... { ... }",
+        summary: "Asks other servers. Repeatable; the first whose zone fits answers. TO is `ADDRESS`, `ADDRESS:PORT`, `[IPV6]:PORT`, the same with `tls://` before it \
+                  and `%NAME` (that of the certificate) behind the address, or a file such as /etc/resolv.conf (its `nameserver` lines). At most 15; one that is \
+                  named twice is one. A link-local address has its interface behind it: `fe80::1%eth0`.",
+        options: &[
+            Opt { syntax: "except ZONES...", meaning: "not these", default: "" },
+            Opt { syntax: "force_tcp", meaning: "always TCP", default: "as the client asks" },
+            Opt { syntax: "prefer_udp", meaning: "UDP also for clients with TCP", default: "as the client asks" },
+            Opt { syntax: "expire DURATION", meaning: "how long an idle connection is kept", default: "10s" },
+            Opt {
+                syntax: "max_fails N",
+                meaning: "how many probes in a row may fail before a server is left out; 0: it never is",
+                default: "2",
+            },
+            Opt {
+                syntax: "health_check DURATION [no_rec] [domain NAME]",
+                meaning: "how often a server that failed is probed, and with what (type NS)",
+                default: "500ms, `.`",
+            },
+            Opt {
+                syntax: "policy random|round_robin|sequential",
+                meaning: "in which order servers are asked",
+                default: "random",
+            },
+            Opt { syntax: "max_concurrent N", meaning: "more queries at once are REFUSED", default: "no limit" },
+            Opt { syntax: "tls [CERT KEY] [CA]", meaning: "for `tls://` servers", default: "the system's authorities" },
+            Opt {
+                syntax: "tls_servername NAME",
+                meaning: "the name in the certificates of `tls://` servers",
+                default: "",
+            },
+        ],
+        example: "forward . 192.0.2.1 tls://9.9.9.9%dns.quad9.net {\n    except cluster.local\n    policy sequential\n    max_concurrent 1000\n}",
+    };
+
+    fn lower(cursor: &mut Cursor<'_>) -> Result<Vec<Self>, CorefileError> {
+        let mut forwards = Vec::new();
+        while cursor.advance() {
+            forwards.push(Self::lower_one(cursor)?);
+        }
+        Ok(forwards)
+    }
+
+    fn write(forwards: &Vec<Self>, corefile: &mut Writer) {
+        for forward in forwards {
+            let files = forward.files.iter().map(|file| file.display().to_string());
+            let to = forward.to.iter().map(Text::text).chain(files);
+            corefile.block(["forward".to_owned(), forward.from.text()].into_iter().chain(to), |options| {
+                forward.write_options(options);
+            });
+        }
+    }
+}
+
+impl Default for Forward {
+    fn default() -> Self {
+        Self::new(Name::root())
+    }
+}
+
+impl Default for HealthCheck {
+    fn default() -> Self {
+        Self { interval: Duration::from_millis(500), recursion_desired: true, domain: Name::root() }
+    }
+}
+
+impl Text for Upstream {
+    const WHAT: &'static str = "a server such as 192.0.2.1, [2001:db8::1]:5300 or tls://9.9.9.9%dns.quad9.net";
+
+    fn read(text: &str) -> Option<Self> {
+        match text.strip_prefix("tls://") {
+            Some(rest) => parse_upstream(&System { port: 53 }, rest, UpstreamTransport::Tls),
+            None => parse_upstream(&System { port: 53 }, text, UpstreamTransport::Plain),
+        }
+    }
+
+    fn text(&self) -> String {
+        let name = self.server_name.as_ref().map(|name| format!("%{name}")).unwrap_or_default();
+        match self.transport {
+            UpstreamTransport::Plain => self.address.to_string(),
+            UpstreamTransport::Tls => format!("tls://{}{name}", self.address),
+        }
+    }
+}
+
 impl Forward {
     /// With CoreDNS's defaults, and no server yet.
     pub fn new(from: Name) -> Self {
@@ -106,24 +222,11 @@ impl Forward {
             prefer_udp: false,
             expire: Duration::from_secs(10),
             max_fails: 2,
-            health_check: HealthCheck {
-                interval: Duration::from_millis(500),
-                recursion_desired: true,
-                domain: Name::root(),
-            },
+            health_check: HealthCheck::default(),
             policy: Policy::default(),
             max_concurrent: 0,
             tls: ForwardTls::default(),
         }
-    }
-
-    /// Reads all `forward` directives of a block.
-    pub fn lower(cursor: &mut Cursor<'_>) -> Result<Vec<Self>, CorefileError> {
-        let mut forwards = Vec::new();
-        while cursor.advance() {
-            forwards.push(Self::lower_one(cursor)?);
-        }
-        Ok(forwards)
     }
 
     fn lower_one(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
@@ -209,6 +312,28 @@ impl Forward {
         }
     }
 
+    fn write_options(&self, options: &mut Writer) {
+        if !self.except.is_empty() {
+            options.line(std::iter::once("except".to_owned()).chain(self.except.iter().map(Text::text)));
+        }
+        for (name, is_set) in [("force_tcp", self.force_tcp), ("prefer_udp", self.prefer_udp)] {
+            if is_set {
+                options.line([name]);
+            }
+        }
+        options.line(["expire", &self.expire.text()]);
+        options.line(["max_fails", &self.max_fails.to_string()]);
+        let HealthCheck { interval, recursion_desired, domain } = &self.health_check;
+        let no_rec = (!recursion_desired).then(|| "no_rec".to_owned());
+        let words = ["health_check".to_owned(), interval.text()].into_iter().chain(no_rec);
+        options.line(words.chain(["domain".to_owned(), domain.text()]));
+        options.line(["policy", self.policy.as_str()]);
+        if self.max_concurrent > 0 {
+            options.line(["max_concurrent", &self.max_concurrent.to_string()]);
+        }
+        self.tls.write(options);
+    }
+
     fn lower_option(&mut self, cursor: &mut Cursor<'_>) -> Result<(), CorefileError> {
         match cursor.word().to_owned().as_str() {
             "except" => {
@@ -263,9 +388,7 @@ impl Forward {
                 return Err(cursor.error(format!("{option} is not built yet")));
             }
             _ => {
-                return Err(cursor.unknown(
-                    "except, force_tcp, prefer_udp, expire, max_fails, max_concurrent, policy, health_check, tls, tls_servername",
-                ));
+                return Err(cursor.unknown::<Self>());
             }
         }
         Ok(())
@@ -310,6 +433,30 @@ impl Forward {
             _ => return Err(cursor.error("tls takes at most a certificate, a key and an authority")),
         }
         Ok(())
+    }
+}
+
+impl ForwardTls {
+    fn write(&self, options: &mut Writer) {
+        let path = |path: &PathBuf| path.display().to_string();
+        let identity = self.identity.iter().flat_map(|(certificate, key)| [path(certificate), path(key)]);
+        let files: Vec<String> = identity.chain(self.authority.as_ref().map(path)).collect();
+        if !files.is_empty() {
+            options.line(std::iter::once("tls".to_owned()).chain(files));
+        }
+        if let Some(name) = &self.server_name {
+            options.line(["tls_servername", name]);
+        }
+    }
+}
+
+impl Policy {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Random => "random",
+            Self::RoundRobin => "round_robin",
+            Self::Sequential => "sequential",
+        }
     }
 }
 

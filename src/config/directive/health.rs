@@ -1,22 +1,51 @@
 //! `health [ADDRESS] { lameduck DURATION }`: says that the process lives.
 
-use crate::config::corefile::{CorefileError, Cursor};
-
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::serde_as;
+
+use super::{Directive, Opt, Reference, is_default};
+use crate::config::corefile::{CorefileError, Cursor, Writer};
+use crate::config::text::{AsText, Text};
+
 /// The health page.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[serde_as]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Health {
     /// HOST:PORT as CoreDNS takes it; an empty host means all addresses.
     pub address: String,
     /// How long the server goes on answering after SIGTERM.
+    #[serde_as(as = "AsText")]
+    #[serde(skip_serializing_if = "is_default")]
     pub lameduck: Duration,
 }
 
-impl Health {
-    /// Reads the directive.
-    pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
-        let mut health = Self { address: ":8080".to_owned(), lameduck: Duration::ZERO };
+impl Default for Health {
+    fn default() -> Self {
+        Self { address: ":8080".to_owned(), lameduck: Duration::ZERO }
+    }
+}
+
+impl Directive for Health {
+    type Values = Option<Self>;
+
+    const REFERENCE: Reference = Reference {
+        name: "health",
+        syntax: "health [ADDRESS] { ... }",
+        summary: "`/health` says OK while the process lives, `:8080` by default; in one block or in several, also with the same address.",
+        options: &[Opt {
+            syntax: "lameduck DURATION",
+            meaning: "how long the server goes on answering after SIGTERM",
+            default: "0s",
+        }],
+        example: "health {\n    lameduck 5s\n}",
+    };
+
+    fn lower(cursor: &mut Cursor<'_>) -> Result<Option<Self>, CorefileError> {
+        let mut health = Self::default();
         while cursor.advance() {
             match cursor.arguments().as_slice() {
                 [] => {}
@@ -25,12 +54,21 @@ impl Health {
             }
             while cursor.next_option() {
                 if cursor.word() != "lameduck" {
-                    return Err(cursor.unknown("lameduck"));
+                    return Err(cursor.unknown::<Self>());
                 }
                 let text = cursor.one_argument("a duration")?;
                 health.lameduck = cursor.duration(&text, "lameduck")?;
             }
         }
-        Ok(health)
+        Ok(Some(health))
+    }
+
+    fn write(health: &Option<Self>, corefile: &mut Writer) {
+        let Some(Self { address, lameduck }) = health else { return };
+        corefile.block(["health", address], |options| {
+            if !lameduck.is_zero() {
+                options.line(["lameduck", &lameduck.text()]);
+            }
+        });
     }
 }

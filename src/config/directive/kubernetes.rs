@@ -1,56 +1,80 @@
 //! `kubernetes [ZONES...] { ... }`: the names of a cluster.
 
-use crate::config::corefile::{CorefileError, Cursor};
-
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Fallthrough;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::serde_as;
+
+use super::{Directive, Fallthrough, Opt, Reference, is_default};
+use crate::config::corefile::{CorefileError, Cursor, Writer};
 use crate::config::selector::Selector;
+use crate::config::text::{AsText, Expanded, Text};
 use crate::dns::{Name, is_reverse};
 
 /// Which objects are served under which zones.
-#[derive(Clone, Debug, PartialEq)]
+#[serde_as]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Kubernetes {
     /// Cluster domains and reverse zones, in the order of the file; those of the server block if the line names none.
+    #[serde_as(as = "Expanded")]
     pub zones: Vec<Name>,
     /// Where the objects come from.
+    #[serde(skip_serializing_if = "is_default")]
     pub source: ObjectSource,
     /// Only these namespaces; empty: all.
+    #[serde(skip_serializing_if = "is_default")]
     pub namespaces: Vec<String>,
     /// Only namespaces that this selector matches.
+    #[serde(skip_serializing_if = "is_default")]
     pub namespace_labels: Option<String>,
     /// Only Services, Pods and EndpointSlices that this selector matches.
+    #[serde(skip_serializing_if = "is_default")]
     pub labels: Option<String>,
     /// How names below `pod.ZONE` are answered.
     pub pods: PodMode,
     /// Name endpoints after their Pods where they have no hostname.
+    #[serde(skip_serializing_if = "is_default")]
     pub endpoint_pod_names: bool,
     /// TTL of the answers in seconds, 0 to 3600.
     pub ttl: u32,
     /// EndpointSlices are not watched.
+    #[serde(rename = "noendpoints", skip_serializing_if = "is_default")]
     pub no_endpoints: bool,
     /// Where names that do not exist go.
+    #[serde(skip_serializing_if = "is_default")]
     pub fallthrough: Fallthrough,
     /// A Service with a cluster IP but without ready endpoints does not exist.
+    #[serde(skip_serializing_if = "is_default")]
     pub ignore_empty_service: bool,
     /// How long the server waits for the first sync before it answers.
+    #[serde_as(as = "AsText")]
     pub startup_timeout: Duration,
 }
 
 /// Where Kubernetes objects come from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum ObjectSource {
     /// The service account of the Pod; or else `--kubeconfig`, KUBECONFIG, ~/.kube/config.
     #[default]
     Cluster,
-    /// A kubeconfig file and the context in it (`kubeconfig FILE [CONTEXT]`).
-    Kubeconfig(PathBuf, Option<String>),
+    /// A kubeconfig file (`kubeconfig FILE [CONTEXT]`).
+    Kubeconfig {
+        /// The file.
+        file: PathBuf,
+        /// The context in it; None: its current one.
+        #[serde(default, skip_serializing_if = "is_default")]
+        context: Option<String>,
+    },
     /// The URL of an API server, with an optional certificate, key and authority (`endpoint URL`, `tls CERT KEY CA`).
     Endpoint {
         /// The URL.
         url: String,
         /// Certificate, key and authority.
+        #[serde(default, skip_serializing_if = "is_default")]
         tls: Option<(PathBuf, PathBuf, PathBuf)>,
     },
     /// A file or folder of manifests (`manifests PATH`, ours).
@@ -58,7 +82,8 @@ pub enum ObjectSource {
 }
 
 /// How names below `pod.cluster.local.` are answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum PodMode {
     /// Never: NXDOMAIN.
     #[default]
@@ -69,13 +94,20 @@ pub enum PodMode {
     Verified,
 }
 
-impl Kubernetes {
-    /// Reads the directive.
-    pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
-        cursor.advance();
-        let arguments = cursor.arguments();
-        let mut kubernetes = Self {
-            zones: cursor.zones(&arguments),
+impl PodMode {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Insecure => "insecure",
+            Self::Verified => "verified",
+        }
+    }
+}
+
+impl Default for Kubernetes {
+    fn default() -> Self {
+        Self {
+            zones: Vec::new(),
             source: ObjectSource::default(),
             namespaces: Vec::new(),
             namespace_labels: None,
@@ -87,7 +119,77 @@ impl Kubernetes {
             fallthrough: Fallthrough::default(),
             ignore_empty_service: false,
             startup_timeout: Duration::from_secs(5),
-        };
+        }
+    }
+}
+
+impl Directive for Kubernetes {
+    type Values = Option<Self>;
+
+    const REFERENCE: Reference = Reference {
+        name: "kubernetes",
+        syntax: "kubernetes [ZONES...] { ... }",
+        summary: "The names of a cluster, by the Kubernetes DNS specification 1.1. Without zones: those of the block; one must not be a reverse zone.\n\nRights: list and \
+                  watch of namespaces, services and endpointslices.discovery.k8s.io; of pods for `pods verified`.",
+        options: &[
+            Opt {
+                syntax: "kubeconfig FILE [CONTEXT]",
+                meaning: "which API server",
+                default: "the Pod's service account; else `--kubeconfig`, KUBECONFIG, ~/.kube/config",
+            },
+            Opt { syntax: "endpoint URL", meaning: "the API server at this address", default: "" },
+            Opt { syntax: "tls CERT KEY CA", meaning: "towards `endpoint`", default: "" },
+            Opt {
+                syntax: "manifests PATH",
+                meaning: "ours: objects from YAML or JSON files, a file or a folder, looked at each 2s; no API server",
+                default: "",
+            },
+            Opt { syntax: "namespaces NAME...", meaning: "only these", default: "all" },
+            Opt {
+                syntax: "namespace_labels SELECTOR",
+                meaning: "only namespaces that it matches; not beside `namespaces`",
+                default: "all",
+            },
+            Opt {
+                syntax: "labels SELECTOR",
+                meaning: "only Services, EndpointSlices and Pods that it matches",
+                default: "all",
+            },
+            Opt {
+                syntax: "pods disabled|insecure|verified",
+                meaning: "names below `pod`: none; any address; addresses of Pods of that namespace (Pods are watched)",
+                default: "disabled",
+            },
+            Opt {
+                syntax: "endpoint_pod_names",
+                meaning: "endpoints without hostname are named after their Pod",
+                default: "",
+            },
+            Opt { syntax: "ttl SECONDS", meaning: "0 to 3600", default: "5" },
+            Opt { syntax: "noendpoints", meaning: "EndpointSlices are not watched: no headless Services", default: "" },
+            Opt {
+                syntax: "ignore empty_service",
+                meaning: "a Service with a cluster IP but no ready endpoint does not exist",
+                default: "",
+            },
+            Opt {
+                syntax: "fallthrough [ZONES...]",
+                meaning: "names that do not exist go to the next plugin; never before everything was listed",
+                default: "",
+            },
+            Opt {
+                syntax: "startup_timeout DURATION",
+                meaning: "how long names of the cluster wait for the first sync before they are SERVFAIL",
+                default: "5s",
+            },
+        ],
+        example: "kubernetes cluster.local in-addr.arpa ip6.arpa {\n    pods verified\n    ttl 30\n    fallthrough in-addr.arpa ip6.arpa\n}",
+    };
+
+    fn lower(cursor: &mut Cursor<'_>) -> Result<Option<Self>, CorefileError> {
+        cursor.advance();
+        let arguments = cursor.arguments();
+        let mut kubernetes = Self { zones: cursor.zones(&arguments), ..Self::default() };
         if kubernetes.zones.iter().all(is_reverse) {
             return Err(cursor.error("a zone that is not a reverse zone must be named, such as cluster.local"));
         }
@@ -104,7 +206,40 @@ impl Kubernetes {
             cursor.warn("tls belongs to `endpoint`, and there is none; it is left out");
             kubernetes.source = ObjectSource::Cluster;
         }
-        Ok(kubernetes)
+        Ok(Some(kubernetes))
+    }
+
+    fn write(kubernetes: &Option<Self>, corefile: &mut Writer) {
+        if let Some(kubernetes) = kubernetes {
+            let zones = kubernetes.zones.iter().map(Text::text);
+            corefile.block(std::iter::once("kubernetes".to_owned()).chain(zones), |options| {
+                kubernetes.write_options(options)
+            });
+        }
+    }
+}
+
+impl Kubernetes {
+    fn write_options(&self, options: &mut Writer) {
+        self.source.write(options);
+        if !self.namespaces.is_empty() {
+            options.line(std::iter::once("namespaces").chain(self.namespaces.iter().map(String::as_str)));
+        }
+        for (name, selector) in [("namespace_labels", &self.namespace_labels), ("labels", &self.labels)] {
+            if let Some(selector) = selector {
+                options.line([name, selector]);
+            }
+        }
+        options.line(["pods", self.pods.as_str()]);
+        options.line(["ttl", &self.ttl.to_string()]);
+        let words = [
+            ("endpoint_pod_names", self.endpoint_pod_names),
+            ("noendpoints", self.no_endpoints),
+            ("ignore empty_service", self.ignore_empty_service),
+        ];
+        words.into_iter().filter(|(_, is_set)| *is_set).for_each(|(words, _)| options.line(words.split(' ')));
+        self.fallthrough.write(options);
+        options.line(["startup_timeout", &self.startup_timeout.text()]);
     }
 
     fn lower_option(&mut self, cursor: &mut Cursor<'_>) -> Result<(), CorefileError> {
@@ -114,12 +249,9 @@ impl Kubernetes {
                 self.endpoint_pod_names = true;
             }
             "pods" => {
-                self.pods = match cursor.one_argument("disabled, insecure or verified")?.as_str() {
-                    "disabled" => PodMode::Disabled,
-                    "insecure" => PodMode::Insecure,
-                    "verified" => PodMode::Verified,
-                    other => return Err(cursor.error(format!("pods takes disabled, insecure or verified, not {other:?}"))),
-                }
+                let word = cursor.one_argument("disabled, insecure or verified")?;
+                let mode = [PodMode::Disabled, PodMode::Insecure, PodMode::Verified].into_iter().find(|mode| mode.as_str() == word);
+                self.pods = mode.ok_or_else(|| cursor.error(format!("pods takes disabled, insecure or verified, not {word:?}")))?;
             }
             "namespaces" => {
                 let namespaces = cursor.arguments();
@@ -155,10 +287,7 @@ impl Kubernetes {
                 return Err(cursor.error(format!("{option} is not built yet")));
             }
             _ => {
-                return Err(cursor.unknown(
-                    "endpoint, tls, kubeconfig, manifests, namespaces, namespace_labels, labels, pods, endpoint_pod_names, ttl, \
-                     noendpoints, fallthrough, ignore, startup_timeout",
-                ));
+                return Err(cursor.unknown::<Self>());
             }
         }
         Ok(())
@@ -179,8 +308,10 @@ impl Kubernetes {
                     _ => ObjectSource::Endpoint { url: String::new(), tls },
                 }
             }
-            ("kubeconfig", [file]) => ObjectSource::Kubeconfig(file.into(), None),
-            ("kubeconfig", [file, context]) => ObjectSource::Kubeconfig(file.into(), Some(context.clone())),
+            ("kubeconfig", [file]) => ObjectSource::Kubeconfig { file: file.into(), context: None },
+            ("kubeconfig", [file, context]) => {
+                ObjectSource::Kubeconfig { file: file.into(), context: Some(context.clone()) }
+            }
             ("manifests", [path]) => ObjectSource::Manifests(path.into()),
             ("endpoint", _) => return Err(cursor.error("endpoint takes a URL")),
             ("tls", _) => return Err(cursor.error("tls takes a certificate, a key and an authority")),
@@ -194,6 +325,25 @@ impl Kubernetes {
         match &self.source {
             ObjectSource::Endpoint { tls, .. } => tls.clone(),
             _ => None,
+        }
+    }
+}
+
+impl ObjectSource {
+    fn write(&self, options: &mut Writer) {
+        let path = |path: &PathBuf| path.display().to_string();
+        match self {
+            Self::Cluster => {}
+            Self::Kubeconfig { file, context } => {
+                options.line(["kubeconfig".to_owned(), path(file)].into_iter().chain(context.clone()));
+            }
+            Self::Endpoint { url, tls } => {
+                options.line(["endpoint", url]);
+                if let Some((certificate, key, authority)) = tls {
+                    options.line(["tls".to_owned(), path(certificate), path(key), path(authority)]);
+                }
+            }
+            Self::Manifests(manifests) => options.line(["manifests".to_owned(), path(manifests)]),
         }
     }
 }

@@ -1,19 +1,38 @@
 //! `loadbalance [round_robin] { prefer CIDR... }`: the order of addresses in an answer.
 
-use crate::config::corefile::{CorefileError, Cursor};
-
 use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Directive, Opt, Reference};
+use crate::config::corefile::{CorefileError, Cursor, Writer};
 
 /// In which order addresses stand.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct LoadBalance {
     /// Addresses in these prefixes come first, in the order of the prefixes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
     pub prefer: Vec<IpNet>,
 }
 
-impl LoadBalance {
-    /// Reads the directive.
-    pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
+impl Directive for LoadBalance {
+    type Values = Option<Self>;
+
+    const REFERENCE: Reference = Reference {
+        name: "loadbalance",
+        syntax: "loadbalance [round_robin] { ... }",
+        summary: "Addresses in random order; aliases stay in front.",
+        options: &[Opt {
+            syntax: "prefer PREFIX...",
+            meaning: "addresses in these prefixes come first, in the order of the prefixes",
+            default: "",
+        }],
+        example: "loadbalance round_robin {\n    prefer 10.0.0.0/8 fd00::/8\n}",
+    };
+
+    fn lower(cursor: &mut Cursor<'_>) -> Result<Option<Self>, CorefileError> {
         let mut loadbalance = Self::default();
         while cursor.advance() {
             match cursor.arguments().as_slice() {
@@ -26,7 +45,7 @@ impl LoadBalance {
             }
             while cursor.next_option() {
                 if cursor.word() != "prefer" {
-                    return Err(cursor.unknown("prefer"));
+                    return Err(cursor.unknown::<Self>());
                 }
                 for argument in cursor.arguments() {
                     let prefix = argument
@@ -36,6 +55,15 @@ impl LoadBalance {
                 }
             }
         }
-        Ok(loadbalance)
+        Ok(Some(loadbalance))
+    }
+
+    fn write(loadbalance: &Option<Self>, corefile: &mut Writer) {
+        let Some(Self { prefer }) = loadbalance else { return };
+        corefile.block(["loadbalance"], |options| {
+            if !prefer.is_empty() {
+                options.line(std::iter::once("prefer".to_owned()).chain(prefer.iter().map(ToString::to_string)));
+            }
+        });
     }
 }

@@ -13,15 +13,17 @@ mod hosts;
 mod kubernetes;
 mod loadbalance;
 mod log;
+mod loop_detection;
 mod pattern;
 mod prometheus;
 mod ready;
 mod reload;
 mod template;
+mod whoami;
 
 pub use self::prometheus::Prometheus;
 pub use bind::{Bind, BindAddress};
-pub use bufsize::lower_bufsize;
+pub use bufsize::Bufsize;
 pub use cache::{Cache, CacheSide, ServeStale};
 pub use chaos::Chaos;
 pub use dns64::Dns64;
@@ -29,52 +31,73 @@ pub use errors::{Consolidate, ConsolidateLevel, Errors};
 pub use fallthrough::Fallthrough;
 pub use forward::{Forward, ForwardTls, HealthCheck, Policy, Upstream, UpstreamTransport};
 pub use health::Health;
-pub use hosts::Hosts;
+pub use hosts::{Hosts, HostsLine};
 pub use kubernetes::{Kubernetes, ObjectSource, PodMode};
 pub use loadbalance::LoadBalance;
 pub use log::{LogClass, LogRule};
+pub use loop_detection::Loop;
 pub use ready::Ready;
 pub use reload::Reload;
 pub use template::{Template, TemplateClass, TemplateType};
+pub use whoami::Whoami;
 
-use crate::config::corefile::{CorefileError, Cursor};
+use std::fmt::Debug;
 
-/// The directives that are built, in the order of the alphabet.
-pub const NAMES: [&str; 18] = [
-    "bind",
-    "bufsize",
-    "cache",
-    "chaos",
-    "dns64",
-    "errors",
-    "forward",
-    "health",
-    "hosts",
-    "kubernetes",
-    "loadbalance",
-    "log",
-    "loop",
-    "prometheus",
-    "ready",
-    "reload",
-    "template",
-    "whoami",
-];
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-/// `loop`: a word and nothing else, once.
-pub fn lower_loop(cursor: &mut Cursor<'_>) -> Result<bool, CorefileError> {
-    lower_word(cursor)?;
-    match cursor.advance() {
-        true => Err(cursor.once()),
-        false => Ok(true),
+use crate::config::corefile::{CorefileError, Cursor, Writer};
+
+/// A directive: what it is called, how its lines are read, and how they are written.
+pub trait Directive {
+    /// What a server block holds of it: `Option<Self>` where it stands once, `Vec<Self>` where each line is one, `bool` for a
+    /// bare word. The default means that it is not there.
+    type Values: Default + Clone + Debug + PartialEq + Serialize + DeserializeOwned + JsonSchema;
+    /// What the documentation and messages say of it.
+    const REFERENCE: Reference;
+    /// Reads all its lines in one server block; the cursor stands before the first word.
+    fn lower(cursor: &mut Cursor<'_>) -> Result<Self::Values, CorefileError>;
+    /// Writes lines that are read as these values.
+    fn write(values: &Self::Values, corefile: &mut Writer);
+}
+
+/// What the documentation and messages say of a directive.
+#[derive(Clone, Copy, Debug)]
+pub struct Reference {
+    /// Its name.
+    pub name: &'static str,
+    /// `cache [TTL] [ZONES...] { ... }`
+    pub syntax: &'static str,
+    /// What it does, in Markdown.
+    pub summary: &'static str,
+    /// What may stand in its braces.
+    pub options: &'static [Opt],
+    /// Legal lines, as they stand in a server block.
+    pub example: &'static str,
+}
+
+/// An option of a directive.
+#[derive(Clone, Copy, Debug)]
+pub struct Opt {
+    /// Its name and arguments: `success CAPACITY [TTL [MINTTL]]`.
+    pub syntax: &'static str,
+    /// What it does, in Markdown.
+    pub meaning: &'static str,
+    /// What holds without it; empty if that goes without saying.
+    pub default: &'static str,
+}
+
+impl Opt {
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.syntax.split(' ').next().unwrap_or_default()
     }
 }
 
-/// `whoami`: a word and nothing else, however often.
-pub fn lower_whoami(cursor: &mut Cursor<'_>) -> Result<bool, CorefileError> {
-    lower_word(cursor)?;
-    cursor.leave_out_rest();
-    Ok(true)
+/// Whether a value is the one that is not written.
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn lower_word(cursor: &mut Cursor<'_>) -> Result<(), CorefileError> {

@@ -1,29 +1,54 @@
 //! `ready [ADDRESS] { monitor until-ready|continuously }`: says that the server may get queries.
 
-use crate::config::corefile::{CorefileError, Cursor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Directive, Opt, Reference, is_default};
+use crate::config::corefile::{CorefileError, Cursor, Writer};
 
 /// The readiness page.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Ready {
     /// HOST:PORT as CoreDNS takes it; an empty host means all addresses.
     pub address: String,
     /// Ask again after all were ready once.
+    #[serde(skip_serializing_if = "is_default")]
     pub continuously: bool,
 }
 
-impl Ready {
-    /// Reads the directive.
-    pub fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
+impl Default for Ready {
+    fn default() -> Self {
+        Self { address: ":8181".to_owned(), continuously: false }
+    }
+}
+
+impl Directive for Ready {
+    type Values = Option<Self>;
+
+    const REFERENCE: Reference = Reference {
+        name: "ready",
+        syntax: "ready [ADDRESS] { ... }",
+        summary: "`/ready` is 503 with the names of what is missing until every cluster was listed once, and again from SIGTERM on. `:8181` by default.",
+        options: &[Opt {
+            syntax: "monitor until-ready|continuously",
+            meaning: "whether what was ready once is asked again",
+            default: "until-ready",
+        }],
+        example: "ready :8181 {\n    monitor continuously\n}",
+    };
+
+    fn lower(cursor: &mut Cursor<'_>) -> Result<Option<Self>, CorefileError> {
         cursor.advance();
-        let address = match cursor.arguments().as_slice() {
-            [] => ":8181".to_owned(),
-            [address] => super::lower_address(cursor, address)?,
+        let mut ready = Self::default();
+        match cursor.arguments().as_slice() {
+            [] => {}
+            [address] => ready.address = super::lower_address(cursor, address)?,
             _ => return Err(cursor.error("takes one address")),
-        };
-        let mut ready = Self { address, continuously: false };
+        }
         while cursor.next_option() {
             if cursor.word() != "monitor" {
-                return Err(cursor.unknown("monitor"));
+                return Err(cursor.unknown::<Self>());
             }
             ready.continuously = match cursor.one_argument("until-ready or continuously")?.as_str() {
                 "until-ready" => false,
@@ -33,7 +58,16 @@ impl Ready {
         }
         match cursor.advance() {
             true => Err(cursor.once()),
-            false => Ok(ready),
+            false => Ok(Some(ready)),
         }
+    }
+
+    fn write(ready: &Option<Self>, corefile: &mut Writer) {
+        let Some(Self { address, continuously }) = ready else { return };
+        corefile.block(["ready", address], |options| {
+            if *continuously {
+                options.line(["monitor", "continuously"]);
+            }
+        });
     }
 }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use landfall::config::directive::{Fallthrough, Hosts as Config};
+use landfall::config::directive::{Fallthrough, Hosts as Config, HostsLine};
 use landfall::dns::parse_name;
 use landfall::listen::{Capacity, Limits, ListenAddress, Listener, PortUse};
 use landfall::metrics::Metrics;
@@ -59,7 +59,7 @@ fn router(metrics: &Arc<Metrics>) -> Arc<Router> {
     let config = Config {
         file: "/dev/null".into(),
         zones: vec![parse_name(".").expect("a name")],
-        inline: addresses.map(|address| (address, vec![name.clone()])).collect(),
+        inline: addresses.map(|address| HostsLine { address, names: vec![name.clone()] }).collect(),
         ttl: 30,
         no_reverse: true,
         reload: Duration::ZERO,

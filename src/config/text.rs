@@ -1,0 +1,125 @@
+//! Values that a configuration writes as one word: names, durations, types and the like, in a Corefile and in YAML alike.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serializer};
+use serde_with::schemars_1::JsonSchemaAs;
+use serde_with::{DeserializeAs, SerializeAs};
+
+use super::corefile::{parse_duration, parse_zone};
+use super::duration_text;
+use crate::dns::{Name, name_text, parse_name};
+
+/// A value that is written as one word.
+pub trait Text: Sized {
+    /// What it is, as in "a duration such as 5s".
+    const WHAT: &'static str;
+    /// Reads the word; None: it is no such value.
+    fn read(text: &str) -> Option<Self>;
+    /// The word, which [`Text::read`] reads as the same value.
+    fn text(&self) -> String;
+}
+
+/// Serializes a [`Text`] as its word: `#[serde_as(as = "Vec<AsText>")]`.
+#[derive(Debug)]
+pub struct AsText;
+
+impl<T: Text> SerializeAs<T> for AsText {
+    fn serialize_as<S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&value.text())
+    }
+}
+
+impl<'de, T: Text> DeserializeAs<'de, T> for AsText {
+    fn deserialize_as<D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        T::read(&text).ok_or_else(|| serde::de::Error::custom(format!("{} is expected, not {text:?}", T::WHAT)))
+    }
+}
+
+impl<T: Text> JsonSchemaAs<T> for AsText {
+    fn schema_name() -> Cow<'static, str> {
+        String::schema_name()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": T::WHAT })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+/// A [`Text`] of which one word may stand for several: a prefix for its reverse zones.
+pub trait Expand: Text {
+    /// Reads the word; None: it is no such value.
+    fn expand(text: &str) -> Option<Vec<Self>>;
+}
+
+/// Serializes a list of [`Expand`]s as words: `#[serde_as(as = "Expanded")]`.
+#[derive(Debug)]
+pub struct Expanded;
+
+impl<T: Expand> SerializeAs<Vec<T>> for Expanded {
+    fn serialize_as<S: Serializer>(values: &Vec<T>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(Text::text))
+    }
+}
+
+impl<'de, T: Expand> DeserializeAs<'de, Vec<T>> for Expanded {
+    fn deserialize_as<D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+        let mut values = Vec::new();
+        for text in Vec::<Cow<'_, str>>::deserialize(deserializer)? {
+            let expected = || serde::de::Error::custom(format!("{} is expected, not {text:?}", T::WHAT));
+            values.extend(T::expand(&text).ok_or_else(expected)?);
+        }
+        Ok(values)
+    }
+}
+
+impl<T: Expand> JsonSchemaAs<Vec<T>> for Expanded {
+    fn schema_name() -> Cow<'static, str> {
+        Vec::<String>::schema_name()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "array", "items": { "type": "string", "description": T::WHAT } })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+impl Expand for Name {
+    fn expand(text: &str) -> Option<Vec<Self>> {
+        parse_zone(text)
+    }
+}
+
+impl Text for Name {
+    const WHAT: &'static str = "a domain name such as example.org";
+
+    fn read(text: &str) -> Option<Self> {
+        parse_name(text).ok()
+    }
+
+    fn text(&self) -> String {
+        name_text(self)
+    }
+}
+
+impl Text for Duration {
+    const WHAT: &'static str = "a duration such as 5s, 1m30s or 250ms";
+
+    fn read(text: &str) -> Option<Self> {
+        parse_duration(text)
+    }
+
+    fn text(&self) -> String {
+        duration_text(*self)
+    }
+}

@@ -1,0 +1,36 @@
+//! What the documentation says of the code is made from the code. `UPDATE=1 cargo test documentation` writes it.
+
+use std::path::Path;
+
+use landfall::config::REFERENCES;
+
+/// What stands between two lines of a page must be this.
+fn check_section(page: &str, name: &str, expected: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    let text = std::fs::read_to_string(&path).expect("a page");
+    let (begin, end) = (format!("<!-- begin: {name} -->\n"), format!("<!-- end: {name} -->"));
+    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("{page} has no line {begin}"));
+    let (found, after) = rest.split_once(&end).unwrap_or_else(|| panic!("{page} has no line {end}"));
+    if found != expected && std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, format!("{before}{begin}{expected}{end}{after}")).expect("a page that can be written");
+        return;
+    }
+    assert!(found == expected, "{page}: {name} is not up to date; `UPDATE=1 cargo test documentation` writes it");
+}
+
+#[test]
+fn the_configuration_page_has_every_directive_as_the_code_has_it() {
+    let mut text = String::new();
+    for known in REFERENCES {
+        text.push_str(&format!("\n### {}\n\n`{}`\n\n{}\n\n", known.name, known.syntax, known.summary));
+        if !known.options.is_empty() {
+            text.push_str("| option | meaning | default |\n|---|---|---|\n");
+        }
+        for option in known.options {
+            let cells = [format!("`{}`", option.syntax), option.meaning.to_owned(), option.default.to_owned()];
+            text.push_str(&format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | ")));
+        }
+        text.push_str(&format!("\n```\n{}\n```\n", known.example));
+    }
+    check_section("docs/configuration.md", "directives", &text);
+}
