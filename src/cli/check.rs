@@ -4,39 +4,33 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use super::{complain, say};
-use crate::config::corefile::Source;
-use crate::config::{Config, ServerBlock};
+use crate::config::ServerBlock;
+use crate::config::corefile::{Loaded, Source};
 
-/// Prints the errors of a Corefile, or its warnings and what it says.
+/// Prints the errors of a Corefile, or its warnings; the last line is for scripts: `result=ok` or `result=refused`, and counts.
 pub fn run(corefile: &Source) -> ExitCode {
     match corefile.load(53) {
         Ok(loaded) => {
             loaded.warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
-            say(format_args!("{corefile}: {}", summary(&loaded.config)));
+            say(format_args!("{} file={corefile}", summary(&loaded)));
             ExitCode::SUCCESS
         }
         Err(errors) => {
             errors.iter().for_each(complain);
+            say(format_args!("result=refused errors={} file={corefile}", errors.len()));
             ExitCode::FAILURE
         }
     }
 }
 
-fn summary(config: &Config) -> String {
+/// `result=ok warnings=N servers=N zones=N directives=NAME,NAME...`
+fn summary(loaded: &Loaded) -> String {
+    let Loaded { config, warnings, .. } = loaded;
     let zones = config.servers.iter().flat_map(|server| &server.keys).count();
     let directives: BTreeSet<_> = config.servers.iter().flat_map(ServerBlock::directives).collect();
     let directives: Vec<_> = directives.into_iter().collect();
-    format!(
-        "{}, {}, {}: {}",
-        counted(config.servers.len(), "server block"),
-        counted(zones, "zone"),
-        counted(directives.len(), "directive"),
-        directives.join(" ")
-    )
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+    let (warnings, servers, directives) = (warnings.len(), config.servers.len(), directives.join(","));
+    format!("result=ok warnings={warnings} servers={servers} zones={zones} directives={directives}")
 }
 
 #[cfg(test)]
@@ -47,6 +41,6 @@ mod tests {
     fn the_summary_counts_blocks_zones_and_directives() {
         let text = "a b:1053 {\n whoami\n log\n}\nc {\n log\n}";
         let loaded = Source::Text { name: "Corefile".to_owned(), text: text.to_owned() }.load(53).unwrap();
-        assert_eq!(summary(&loaded.config), "2 server blocks, 3 zones, 2 directives: log whoami");
+        assert_eq!(summary(&loaded), "result=ok warnings=0 servers=2 zones=3 directives=log,whoami");
     }
 }

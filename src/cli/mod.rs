@@ -3,6 +3,7 @@
 //! CoreDNS's flags work as its manifests write them: with one dash or two, the value behind a blank or `=`.
 
 mod check;
+mod convert;
 mod demo;
 mod serve;
 
@@ -51,6 +52,16 @@ enum Command {
         /// The Corefile; `stdin` or `-` reads it from there.
         file: PathBuf,
     },
+    /// Print a Corefile as YAML, or YAML as a Corefile.
+    Convert {
+        /// The configuration; `stdin` or `-` reads it from there.
+        file: PathBuf,
+        /// What is printed [default: the other form].
+        #[arg(long, value_name = "FORM")]
+        to: Option<convert::Form>,
+    },
+    /// Print the JSON Schema of the configuration, with which editors complete YAML.
+    Schema,
     /// Answer queries for a small cluster that is built in, without a network, and print what to ask.
     #[command(args_override_self = true)]
     Demo {
@@ -129,6 +140,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => arguments.serve.run(),
         Some(Command::Serve(flags)) => flags.run(),
         Some(Command::Check { file }) => source(file).map_or_else(|code| code, |corefile| check::run(&corefile)),
+        Some(Command::Convert { file, to }) => {
+            source(file).map_or_else(|code| code, |source| convert::run(&source, to))
+        }
+        Some(Command::Schema) => convert::schema(),
         Some(Command::Demo { port }) => demo::run(DemoArguments { port }),
     }
 }

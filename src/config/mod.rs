@@ -10,6 +10,7 @@ mod duration;
 pub mod selector;
 mod server;
 pub mod text;
+pub mod yaml;
 
 pub use duration::duration_text;
 pub use server::{Config, REFERENCES, Scheme, ServerBlock, ServerKey};

@@ -29,6 +29,12 @@ impl Config {
         corefile.finish()
     }
 
+    /// The JSON Schema of the configuration in YAML.
+    pub fn schema() -> String {
+        // A schema is a tree of values that JSON has.
+        serde_json::to_string_pretty(&schemars::schema_for!(Self)).unwrap_or_default() + "\n"
+    }
+
     /// SHA-512 over what it means, in hexadecimal.
     pub(super) fn hash(&self) -> String {
         // What has no form as JSON has none as configuration either: paths that are no text, which were read from text.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use landfall::config::corefile::{CorefileError, Loaded, Surroundings, read};
+use landfall::config::yaml;
 use proptest::prelude::*;
 
 fn folder() -> PathBuf {
@@ -149,7 +150,7 @@ fn probes_of_the_grammar_get_the_verdict_of_coredns() {
 }
 
 #[test]
-fn a_corefile_that_is_written_is_read_as_the_same_configuration() {
+fn a_configuration_is_read_as_it_was_written_as_a_corefile_and_as_yaml() {
     let mut count = 0;
     for sample in samples("real/INDEX.tsv", 1).into_iter().chain(samples("probes/EXPECTED.tsv", 0)) {
         let Ok(Loaded { config, hash, .. }) = read(&sample.text, "Corefile", &Recorded) else { continue };
@@ -157,6 +158,9 @@ fn a_corefile_that_is_written_is_read_as_the_same_configuration() {
         let again = read(&written, "Corefile", &Recorded).unwrap_or_else(|errors| panic!("{errors:?}\n{written}"));
         assert_eq!(again.config, config, "{}: {written}", sample.name);
         assert_eq!(again.hash, hash);
+        let yaml = yaml::write(&config).expect("YAML");
+        let again = yaml::read(&yaml, "x.yaml", &Recorded).unwrap_or_else(|errors| panic!("{errors:?}\n{yaml}"));
+        assert_eq!(again.config, config, "{}: {yaml}", sample.name);
         count += 1;
     }
     assert!(count > 140, "{count}");

@@ -19,6 +19,17 @@ fn check_section(page: &str, name: &str, expected: &str) {
 }
 
 #[test]
+fn the_schema_of_the_configuration_is_that_of_the_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/schema.json");
+    let expected = landfall::config::Config::schema();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &expected).expect("a schema that can be written");
+    }
+    let found = std::fs::read_to_string(&path).expect("the schema");
+    assert!(found == expected, "config/schema.json is not up to date; `UPDATE=1 cargo test documentation` writes it");
+}
+
+#[test]
 fn the_configuration_page_has_every_directive_as_the_code_has_it() {
     let mut text = String::new();
     for known in REFERENCES {

@@ -27,7 +27,7 @@ fn every_file_is_read_without_an_error_or_a_warning() {
                 let text = std::fs::read_to_string(&file).expect("a file").replace("/etc/resolv.conf", "192.0.2.53");
                 let loaded = Source::Text { name: shown.clone(), text }.load(53);
                 let loaded = loaded.unwrap_or_else(|errors| panic!("{shown}: {errors:?}"));
-                assert_eq!(loaded.warnings, Vec::<String>::new(), "{shown}");
+                assert_eq!(loaded.warnings, Vec::new(), "{shown}");
             }
             Some(other) => panic!("{shown}: nothing reads .{other}"),
         }

@@ -20,7 +20,7 @@ pub struct Cursor<'a> {
     /// The zones of the server block, which many directives fall back to.
     pub block_zones: &'a [Name],
     /// Sentences for the log.
-    pub warnings: &'a mut Vec<String>,
+    pub warnings: &'a mut Vec<CorefileError>,
 }
 
 impl<'a> Cursor<'a> {
@@ -28,7 +28,7 @@ impl<'a> Cursor<'a> {
         directive: &'a parse::Directive,
         surroundings: &'a dyn Surroundings,
         block_zones: &'a [Name],
-        warnings: &'a mut Vec<String>,
+        warnings: &'a mut Vec<CorefileError>,
     ) -> Self {
         Self { directive, at: None, is_in_block: false, surroundings, block_zones, warnings }
     }
@@ -192,7 +192,7 @@ impl<'a> Cursor<'a> {
     /// Adds a sentence for the log.
     pub fn warn(&mut self, what: impl std::fmt::Display) {
         let error = self.error(what.to_string());
-        self.warnings.push(error.to_string());
+        self.warnings.push(error);
     }
 
     /// The error that something is wrong here.

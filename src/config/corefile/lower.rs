@@ -72,7 +72,7 @@ const REMOVED: [(&str, &str); 5] = [
 pub fn lower(
     blocks: &[Block],
     surroundings: &dyn Surroundings,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<CorefileError>,
 ) -> Result<Config, Vec<CorefileError>> {
     let mut errors = Vec::new();
     let mut config = Config::default();
@@ -91,7 +91,7 @@ pub fn lower(
             };
             let found = every_error(directive, lower);
             if let Some(brace) = stray_brace(directive).filter(|_| found.is_empty()) {
-                told.push(error_at(brace, format!("{}: {STRAY_BRACE}", directive.name)).to_string());
+                told.push(error_at(brace, format!("{}: {STRAY_BRACE}", directive.name)));
             }
             errors.extend(found);
             warnings.append(&mut told);
@@ -211,7 +211,7 @@ struct WrittenKey<'a> {
 /// The keys of a block; prefixes become their reverse zones.
 fn lower_keys<'a>(
     tokens: &'a [Token],
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<CorefileError>,
     errors: &mut Vec<CorefileError>,
 ) -> Vec<WrittenKey<'a>> {
     let mut keys = Vec::new();
@@ -221,8 +221,7 @@ fn lower_keys<'a>(
             Err(what) => errors.push(error_at(token, what)),
         }
         if let Some(oddity) = oddity(&token.text) {
-            warnings
-                .push(error_at(token, format!("no client asks for the zone {:?}: {oddity}", token.text)).to_string());
+            warnings.push(error_at(token, format!("no client asks for the zone {:?}: {oddity}", token.text)));
         }
     }
     keys
@@ -330,7 +329,7 @@ fn leave_out_overlaps(
     config: &mut Config,
     written: &[Vec<WrittenKey<'_>>],
     default_port: u16,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<CorefileError>,
     errors: &mut Vec<CorefileError>,
 ) {
     let mut kept: HashMap<(Name, u16), Vec<(usize, usize)>> = HashMap::new();
@@ -360,7 +359,7 @@ fn leave_out_overlaps(
                 "zone {} is left out: line {} has the same as {}, and names ignore letter case; merge the blocks",
                 loser.zone, winner.token.line, winner.zone
             );
-            warnings.push(error_at(loser.token, what).to_string());
+            warnings.push(error_at(loser.token, what));
             match others.get_mut(at) {
                 Some(kept) if !is_other_lower => left_out.push(std::mem::replace(kept, (block, place))),
                 _ => left_out.push((block, place)),

@@ -19,11 +19,12 @@ use std::path::PathBuf;
 
 pub use self::cursor::{Cursor, parse_duration, parse_zone};
 pub use self::lower::parse_keys;
+pub use self::parse::expand;
 use self::similar::similar;
 use self::surroundings::NotText;
 pub use self::surroundings::{Surroundings, System, text};
 pub use self::write::{Writer, Written};
-use crate::config::Config;
+use crate::config::{Config, yaml};
 
 /// What is wrong with a Corefile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,8 +43,10 @@ pub struct CorefileError {
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// Sentences for the log: an import pattern without a file, a hosts line that is skipped.
-    pub warnings: Vec<String>,
+    /// What to tell an operator: an import pattern without a file, a hosts line that is skipped.
+    pub warnings: Vec<CorefileError>,
+    /// Whether it was written in YAML.
+    pub is_yaml: bool,
     /// SHA-512 over the configuration, in hexadecimal: two loads with the same hash mean the same.
     pub hash: String,
 }
@@ -78,9 +81,9 @@ impl Source {
             Self::File(path) => {
                 let name = path.display().to_string();
                 let text = system.read(path).map_err(|error| vec![unreadable(&name, &error)])?;
-                read(&text, &name, &system)
+                read_either(&text, &name, &system)
             }
-            Self::Text { name, text } => read(text, name, &system),
+            Self::Text { name, text } => read_either(text, name, &system),
         }
     }
 }
@@ -113,6 +116,12 @@ fn one_line(text: &str) -> String {
     line
 }
 
+/// Reads a Corefile, or YAML if that is what it is.
+fn read_either(text: &str, name: &str, system: &System) -> Result<Loaded, Vec<CorefileError>> {
+    let is_yaml = [".yaml", ".yml", ".json"].into_iter().any(|ending| name.ends_with(ending)) || yaml::is_yaml(text);
+    if is_yaml { yaml::read(text, name, system) } else { read(text, name, system) }
+}
+
 /// Reads a Corefile from a text; `file` is what messages call it, and its folder is where imports are looked for.
 ///
 /// The errors are all that could be found: one of the grammar, or one of each directive.
@@ -124,5 +133,5 @@ pub fn read(text: &str, file: &str, surroundings: &dyn Surroundings) -> Result<L
     }
     let config = lower::lower(&blocks, surroundings, &mut warnings)?;
     let hash = config.hash();
-    Ok(Loaded { config, warnings, hash })
+    Ok(Loaded { config, warnings, is_yaml: false, hash })
 }

@@ -36,7 +36,7 @@ pub fn parse(
     text: &str,
     file: &str,
     surroundings: &dyn Surroundings,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<CorefileError>,
 ) -> Result<Vec<Block>, CorefileError> {
     let mut parser = Parser {
         tokens: lex(text, file),
@@ -61,7 +61,7 @@ struct Parser<'a> {
     importers: HashMap<String, HashSet<String>>,
     expansions: usize,
     surroundings: &'a dyn Surroundings,
-    warnings: &'a mut Vec<String>,
+    warnings: &'a mut Vec<CorefileError>,
 }
 
 impl Parser<'_> {
@@ -102,7 +102,7 @@ impl Parser<'_> {
         }
         if block.keys.is_empty() && !block.directives.is_empty() {
             let error = self.error("the block that ends here has no zone and is left out; is a variable not set?");
-            self.warnings.push(error.to_string());
+            self.warnings.push(error);
         }
         Ok(block)
     }
@@ -269,7 +269,8 @@ impl Parser<'_> {
             false => vec![path.clone()],
         };
         if files.is_empty() {
-            self.warnings.push(format!("No files matching import glob pattern: {pattern}"));
+            let error = self.error(format!("No files matching import glob pattern: {pattern}"));
+            self.warnings.push(error);
         }
         let mut tokens = Vec::new();
         for file in files {
@@ -342,26 +343,30 @@ impl Parser<'_> {
 
     /// Puts the values of `{%NAME%}` and `{$NAME}` in; a variable that is not set is empty.
     fn expand(&self, text: &str) -> String {
-        let expanded = self.expand_form(text, "{%", "%}");
-        self.expand_form(&expanded, "{$", "}")
-    }
-
-    /// A value may name another variable; `{$}` stays, and so does what follows it, as in Caddy.
-    fn expand_form(&self, text: &str, open: &str, close: &str) -> String {
-        let mut text = text.to_owned();
-        for _ in 0..VARIABLES_MAX {
-            let Some((before, after)) = text.split_once(open) else { break };
-            let Some((name, behind)) = after.split_once(close).filter(|(name, _)| !name.is_empty()) else { break };
-            let value = self.surroundings.variable(name).unwrap_or_default();
-            text = format!("{before}{value}{behind}");
-        }
-        text
+        expand(text, self.surroundings)
     }
 
     fn error(&self, what: impl Into<String>) -> CorefileError {
         let token = self.token();
         CorefileError { file: token.file.to_string(), line: token.line, what: what.into() }
     }
+}
+
+/// A text with the values of its variables: `{$NAME}` and `{%NAME%}`.
+pub fn expand(text: &str, surroundings: &dyn Surroundings) -> String {
+    expand_form(&expand_form(text, "{%", "%}", surroundings), "{$", "}", surroundings)
+}
+
+/// A value may name another variable; `{$}` stays, and so does what follows it, as in Caddy.
+fn expand_form(text: &str, open: &str, close: &str, surroundings: &dyn Surroundings) -> String {
+    let mut text = text.to_owned();
+    for _ in 0..VARIABLES_MAX {
+        let Some((before, after)) = text.split_once(open) else { break };
+        let Some((name, behind)) = after.split_once(close).filter(|(name, _)| !name.is_empty()) else { break };
+        let value = surroundings.variable(name).unwrap_or_default();
+        text = format!("{before}{value}{behind}");
+    }
+    text
 }
 
 /// Whether `next` stands on the line on which `token` ends.

@@ -59,14 +59,18 @@ fn refused(text: &str, part: &str) {
 /// A Corefile with warnings, one of which says this.
 fn warned(text: &str, part: &str) -> Vec<ServerBlock> {
     let loaded = loaded(text);
-    assert!(loaded.warnings.iter().any(|warning| warning.contains(part)), "{text}\n{:?}\n{part}", loaded.warnings);
+    assert!(
+        loaded.warnings.iter().any(|warning| warning.to_string().contains(part)),
+        "{text}\n{:?}\n{part}",
+        loaded.warnings
+    );
     loaded.config.servers
 }
 
 /// A Corefile without a warning.
 fn accepted(text: &str) -> Vec<ServerBlock> {
     let loaded = loaded(text);
-    assert_eq!(loaded.warnings, Vec::<String>::new(), "{text}");
+    assert_eq!(loaded.warnings, Vec::new(), "{text}");
     loaded.config.servers
 }
 
