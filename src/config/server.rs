@@ -154,10 +154,12 @@ impl Expand for ServerKey {
 
 impl fmt::Display for ServerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.scheme != Scheme::default() {
+        let zone = name_text(&self.zone);
+        // A zone that looks like a scheme itself has one in front.
+        if self.scheme != Scheme::default() || zone.contains("://") {
             write!(f, "{}://", self.scheme.as_str())?;
         }
-        f.write_str(&name_text(&self.zone))?;
+        f.write_str(&zone)?;
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }

@@ -75,6 +75,25 @@ fn samples(table: &str, columns: usize) -> Vec<Sample> {
         .collect()
 }
 
+/// The samples of `corners.txt`.
+fn corners() -> Vec<Sample> {
+    let text = std::fs::read_to_string(folder().join("corners.txt")).expect("the corners");
+    let sections = text.split("\n--- ").skip(1);
+    let sample = |section: &str| {
+        let (head, text) = section.split_once('\n').expect("a head");
+        let words: Vec<&str> = head.split(' ').collect();
+        // Its last line has no end.
+        let text = text.strip_suffix('\u{2402}').map_or_else(|| format!("{text}\n"), str::to_owned);
+        Sample {
+            name: words[0].to_owned(),
+            text: text.replace('\u{240d}', "\r"),
+            is_accepted: words[1] == "accept",
+            message: words.get(2).map_or(String::new(), |line| format!("Corefile:{line} - ")),
+        }
+    };
+    sections.map(sample).collect()
+}
+
 /// Files that CoreDNS accepts and we do not, or the other way, on purpose.
 const DIFFERENCES: [(&str, &str); 0] = [];
 
@@ -111,10 +130,10 @@ fn compare(sample: &Sample, result: Result<Loaded, Vec<CorefileError>>) -> Outco
     }
 }
 
-fn check_all(table: &str, columns: usize) -> BTreeMap<&'static str, usize> {
+fn check_all(samples: Vec<Sample>) -> BTreeMap<&'static str, usize> {
     let mut counts = BTreeMap::from([("same", 0), ("not built", 0), ("on purpose", 0)]);
     let mut wrong = Vec::new();
-    for sample in samples(table, columns) {
+    for sample in samples {
         let outcome = compare(&sample, read(&sample.text, "Corefile", &Recorded));
         let is_on_purpose = DIFFERENCES.iter().any(|(name, _)| *name == sample.name);
         let kind = match outcome {
@@ -132,27 +151,33 @@ fn check_all(table: &str, columns: usize) -> BTreeMap<&'static str, usize> {
         };
         *counts.entry(kind).or_default() += 1;
     }
-    println!("{table}: {counts:?}");
+    println!("{counts:?}");
     assert!(wrong.is_empty(), "{} wrong verdicts:\n{}", wrong.len(), wrong.join("\n"));
     counts
 }
 
 #[test]
 fn real_corefiles_get_the_verdict_of_coredns() {
-    let counts = check_all("real/INDEX.tsv", 1);
+    let counts = check_all(samples("real/INDEX.tsv", 1));
     assert!(counts["same"] >= 109, "{counts:?}");
 }
 
 #[test]
 fn probes_of_the_grammar_get_the_verdict_of_coredns() {
-    let counts = check_all("probes/EXPECTED.tsv", 0);
+    let counts = check_all(samples("probes/EXPECTED.tsv", 0));
     assert!(counts["same"] >= 94, "{counts:?}");
+}
+
+#[test]
+fn corners_of_the_grammar_get_the_verdict_of_coredns() {
+    let counts = check_all(corners());
+    assert!(counts["same"] >= 140, "{counts:?}");
 }
 
 #[test]
 fn a_configuration_is_read_as_it_was_written_as_a_corefile_and_as_yaml() {
     let mut count = 0;
-    for sample in samples("real/INDEX.tsv", 1).into_iter().chain(samples("probes/EXPECTED.tsv", 0)) {
+    for sample in samples("real/INDEX.tsv", 1).into_iter().chain(samples("probes/EXPECTED.tsv", 0)).chain(corners()) {
         let Ok(Loaded { config, hash, .. }) = read(&sample.text, "Corefile", &Recorded) else { continue };
         let written = config.to_corefile().unwrap_or_else(|words| panic!("{}: {words:?}", sample.name)).text;
         let again = read(&written, "Corefile", &Recorded).unwrap_or_else(|errors| panic!("{errors:?}\n{written}"));

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use ipnet::IpNet;
+
 use super::cursor::{Cursor, parse_prefix};
 use super::lex::Token;
 use super::parse::{Block, Directive, follows_on_line};
@@ -250,11 +252,19 @@ pub fn parse_keys(text: &str) -> Result<Vec<ServerKey>, String> {
 /// The scheme, the zones in the letter case of the text, and the port.
 fn split_key(text: &str) -> Result<(Scheme, Vec<Name>, Option<u16>), String> {
     let (scheme, rest) = split_scheme(text);
+    if text.starts_with("unix://") {
+        return Err(format!("{text}: there are no listeners on Unix sockets; name a zone, and a port if need be"));
+    }
     if scheme != Scheme::Dns {
         return Err(format!("{text}: {}:// listeners are not built yet; serve plain DNS", scheme.as_str()));
     }
     let (host, port) = split_port(rest).map_err(|what| format!("{text:?}: {what}"))?;
     let zones = match parse_prefix(host) {
+        Some(IpNet::V6(prefix)) if prefix.addr().segments()[0] == 0 => {
+            return Err(format!(
+                "invalid CIDR {host}: it begins with zeros; write the reverse zone below ip6.arpa in its place"
+            ));
+        }
         Some(prefix) => reverse_zones(prefix),
         None => vec![parse_name(host).map_err(|_| no_zone(text, host))?],
     };

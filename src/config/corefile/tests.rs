@@ -316,3 +316,13 @@ fn the_table_of_directives_is_in_the_order_of_the_alphabet() {
     let names: Vec<&str> = crate::config::REFERENCES.iter().map(|known| known.name).collect();
     assert!(names.is_sorted(), "{names:?}");
 }
+
+#[test]
+fn what_coredns_cannot_listen_for_is_refused() {
+    refused("::/0 {\nwhoami\n}\n", "invalid CIDR ::/0");
+    refused("::ffff:10.0.0.0/104 {\nwhoami\n}\n", "invalid CIDR");
+    accepted("64:ff9b::/96 {\nwhoami\n}\n");
+    refused("unix:///run/x {\nwhoami\n}\n", "Unix sockets");
+    refused(&block("bind 127.0.0.1 ::1 127.0.0.1\nwhoami"), "127.0.0.1 is named twice");
+    warned(&block("health {\nlameduck -5s\n}"), "read as 0s");
+}

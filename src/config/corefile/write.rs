@@ -55,8 +55,9 @@ impl Writer {
     /// A word as it is written: in quotes only where it has to be.
     fn quoted(&mut self, word: &str) -> String {
         let is_bare = !word.is_empty() && !word.starts_with('"') && !word.contains(is_special);
-        // In quotes a backslash stands for itself unless a quote follows: none can stand before a quote, or at the end.
-        let can_be_quoted = !word.contains("\\\"") && !word.ends_with('\\') && !word.contains('\r');
+        // In quotes a backslash goes with what follows it: before a quote and at the end there must be an even number of them.
+        let runs = word.split('"').map(|part| part.len() - part.trim_end_matches('\\').len());
+        let can_be_quoted = runs.into_iter().all(|run| run % 2 == 0) && !word.contains('\r');
         if !is_bare && !can_be_quoted || names_variable(word) {
             self.impossible.push(word.to_owned());
         }

@@ -70,7 +70,15 @@ impl Directive for Bind {
                 }
             }
         }
-        Ok(bind)
+        let twice = bind
+            .addresses
+            .iter()
+            .enumerate()
+            .find(|(at, address)| bind.addresses.iter().take(*at).any(|other| other == *address));
+        match twice {
+            Some((_, address)) => Err(cursor.error(format!("{} is named twice; remove one of them", address.text()))),
+            None => Ok(bind),
+        }
     }
 
     fn write(bind: &Self, corefile: &mut Writer) {

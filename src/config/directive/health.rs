@@ -57,7 +57,15 @@ impl Directive for Health {
                     return Err(cursor.unknown::<Self>());
                 }
                 let text = cursor.one_argument("a duration")?;
-                health.lameduck = cursor.duration(&text, "lameduck")?;
+                health.lameduck = match text.strip_prefix('-') {
+                    // A moment in the past is over at once, in CoreDNS, too.
+                    Some(negated) => {
+                        let _ = cursor.duration(negated, "lameduck")?;
+                        cursor.warn(format!("lameduck {text} is read as 0s"));
+                        Duration::ZERO
+                    }
+                    None => cursor.duration(&text, "lameduck")?,
+                };
             }
         }
         Ok(Some(health))
