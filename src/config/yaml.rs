@@ -28,7 +28,7 @@ pub fn read(text: &str, file: &str, surroundings: &dyn Surroundings) -> Result<L
     let config: Config = parse(&text).map_err(|error| {
         let first = at(line_of(&error), message(&error));
         let others = places.errors_but(first.line).into_iter().map(|(line, what)| at(line, what));
-        std::iter::once(first).chain(others).collect::<Vec<_>>()
+        corefile::bounded(std::iter::once(first).chain(others).collect())
     })?;
     let written = config.to_corefile().map_err(|words| {
         words

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::lex::Token;
 use super::parse::{self, follows_on_line};
-use super::{CorefileError, Surroundings, similar};
+use super::{CorefileError, Costs, Surroundings, similar};
 use crate::config::directive::{Directive, Opt};
 use crate::dns::{Name, parse_name, reverse_zones};
 
@@ -21,6 +21,8 @@ pub struct Cursor<'a> {
     pub block_zones: &'a [Name],
     /// Sentences for the log.
     pub warnings: &'a mut Vec<CorefileError>,
+    /// What reading cost so far.
+    pub costs: &'a Costs,
 }
 
 impl<'a> Cursor<'a> {
@@ -29,8 +31,9 @@ impl<'a> Cursor<'a> {
         surroundings: &'a dyn Surroundings,
         block_zones: &'a [Name],
         warnings: &'a mut Vec<CorefileError>,
+        costs: &'a Costs,
     ) -> Self {
-        Self { directive, at: None, is_in_block: false, surroundings, block_zones, warnings }
+        Self { directive, at: None, is_in_block: false, surroundings, block_zones, warnings, costs }
     }
 
     /// Goes to the next word, which is the directive's name on the first call; false at the end.
@@ -174,7 +177,12 @@ impl<'a> Cursor<'a> {
         }
         let mut zones = Vec::new();
         for argument in arguments {
-            match parse_zone(argument) {
+            // What is too much is told when the directive was read.
+            let parsed = parse_zone(argument);
+            if !self.costs.spend_zones(parsed.as_ref().map_or(0, Vec::len)) {
+                break;
+            }
+            match parsed {
                 Some(parsed) if argument != "}" => zones.extend(parsed),
                 Some(parsed) => {
                     zones.extend(parsed);

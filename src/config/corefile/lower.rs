@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use ipnet::IpNet;
 
+use super::costs::{Costs, ERRORS_OF_DIRECTIVE_MAX, too_many_zones};
 use super::cursor::{Cursor, parse_prefix};
 use super::lex::Token;
 use super::parse::{Block, Directive, follows_on_line};
@@ -77,10 +78,11 @@ pub fn lower(
     warnings: &mut Vec<CorefileError>,
 ) -> Result<Config, Vec<CorefileError>> {
     let mut errors = Vec::new();
+    let costs = Costs::default();
     let mut config = Config::default();
     let mut written = Vec::new();
     for block in blocks {
-        let keys = lower_keys(&block.keys, warnings, &mut errors);
+        let keys = lower_keys(&block.keys, &costs, warnings, &mut errors);
         let mut server =
             ServerBlock { keys: keys.iter().map(|key| key.key.clone()).collect(), ..ServerBlock::default() };
         let zones: Vec<Name> = server.keys.iter().map(|key| key.zone.clone()).collect();
@@ -88,8 +90,13 @@ pub fn lower(
             let mut told = Vec::new();
             let lower = |directive: &Directive| {
                 told.clear();
-                let mut cursor = Cursor::new(directive, surroundings, &zones, &mut told);
-                lower_directive(directive, &mut cursor, &mut server)
+                let mut cursor = Cursor::new(directive, surroundings, &zones, &mut told, &costs);
+                let were_left = costs.are_zones_left();
+                lower_directive(directive, &mut cursor, &mut server)?;
+                match were_left && !costs.are_zones_left() {
+                    true => Err(cursor.error(too_many_zones())),
+                    false => Ok(()),
+                }
             };
             let found = every_error(directive, lower);
             if let Some(brace) = stray_brace(directive).filter(|_| found.is_empty()) {
@@ -118,7 +125,7 @@ fn every_error(
     while let Err(error) = lower(&rest) {
         let brace = stray_brace(&rest);
         let error = brace.map_or(error, |brace| error_at(brace, format!("{}: {STRAY_BRACE}", directive.name)));
-        if errors.contains(&error) {
+        if errors.contains(&error) || errors.len() >= ERRORS_OF_DIRECTIVE_MAX {
             break;
         }
         rest.tokens = without_line(&rest.tokens, &error);
@@ -213,12 +220,17 @@ struct WrittenKey<'a> {
 /// The keys of a block; prefixes become their reverse zones.
 fn lower_keys<'a>(
     tokens: &'a [Token],
+    costs: &Costs,
     warnings: &mut Vec<CorefileError>,
     errors: &mut Vec<CorefileError>,
 ) -> Vec<WrittenKey<'a>> {
     let mut keys = Vec::new();
     for token in tokens {
         match lower_key(token) {
+            Ok(lowered) if !costs.spend_zones(lowered.len()) => {
+                errors.push(error_at(token, too_many_zones()));
+                break;
+            }
             Ok(lowered) => keys.extend(lowered),
             Err(what) => errors.push(error_at(token, what)),
         }

@@ -3,6 +3,7 @@
 //! The grammar is Caddy's, as CoreDNS uses it. Files, variables and patterns are asked of [`Surroundings`] while a
 //! Corefile is read, and never afterwards.
 
+mod costs;
 mod cursor;
 mod lex;
 mod lower;
@@ -17,6 +18,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+pub use self::costs::{Costs, bounded};
 pub use self::cursor::{Cursor, parse_duration, parse_zone};
 pub use self::lower::parse_keys;
 pub use self::parse::expand;
@@ -131,7 +133,7 @@ pub fn read(text: &str, file: &str, surroundings: &dyn Surroundings) -> Result<L
     if blocks.is_empty() {
         blocks = parse::parse(BUILT_IN, "built-in", surroundings, &mut warnings).map_err(|error| vec![error])?;
     }
-    let config = lower::lower(&blocks, surroundings, &mut warnings)?;
+    let config = lower::lower(&blocks, surroundings, &mut warnings).map_err(bounded)?;
     let hash = config.hash();
-    Ok(Loaded { config, warnings, is_yaml: false, hash })
+    Ok(Loaded { config, warnings: bounded(warnings), is_yaml: false, hash })
 }

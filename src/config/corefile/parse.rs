@@ -29,7 +29,7 @@ const EXPANSIONS_MAX: usize = 10_000;
 /// How often the value of a variable may name another variable: one that names itself ends here.
 const VARIABLES_MAX: usize = 100;
 /// How many tokens there may be in all, which bounds what nested imports can make of a few lines.
-const TOKENS_MAX: usize = 1_000_000;
+const TOKENS_MAX: usize = 250_000;
 
 /// Reads the blocks of a text.
 pub fn parse(

@@ -326,3 +326,20 @@ fn what_coredns_cannot_listen_for_is_refused() {
     refused(&block("bind 127.0.0.1 ::1 127.0.0.1\nwhoami"), "127.0.0.1 is named twice");
     warned(&block("health {\nlameduck -5s\n}"), "read as 0s");
 }
+
+#[test]
+fn a_few_octets_cannot_cost_much() {
+    let consolidate = |pattern: &str| format!("consolidate 1s {pattern}\n");
+    refused(&block(&format!("errors {{\n{}}}", consolidate("a{1001}"))), "more than 1000 times");
+    refused(&block(&format!("errors {{\n{}}}", consolidate("(a{100}){11}"))), "more than 1000 times");
+    refused(&block(&format!("errors {{\n{}}}", consolidate(r"\pL{1,200}"))), "too large");
+    accepted(&block(&format!(
+        "errors {{\n{}}}",
+        consolidate(r"^(?:[^.]+\.){4,}internal\.cloudapp\.net\.$").repeat(500)
+    )));
+    let prefixes: String = (0..200).map(|n| format!("10.{n}.0.0/17 ")).collect();
+    refused(&format!("{prefixes} {{\nwhoami\n}}\n"), "more than 20000 zones");
+    refused(&block(&format!("kubernetes a {prefixes}")), "more than 20000 zones");
+    let told = errors(&block(&(0..9000).map(|n| format!("x{n}\n")).collect::<String>()));
+    assert_eq!((told.len(), told.last().map(|last| last.ends_with("8900 more are not shown"))), (101, Some(true)));
+}

@@ -1,5 +1,6 @@
 //! `bind ADDRESS|INTERFACE... { except ADDRESS|INTERFACE... }`: where to listen.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use schemars::JsonSchema;
@@ -25,7 +26,7 @@ pub struct Bind {
 }
 
 /// An address, or an interface that stands for its addresses when the server starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum BindAddress {
     /// An address, with the interface that an IPv6 link-local address belongs to.
     Address(IpAddr, Option<String>),
@@ -70,13 +71,9 @@ impl Directive for Bind {
                 }
             }
         }
-        let twice = bind
-            .addresses
-            .iter()
-            .enumerate()
-            .find(|(at, address)| bind.addresses.iter().take(*at).any(|other| other == *address));
-        match twice {
-            Some((_, address)) => Err(cursor.error(format!("{} is named twice; remove one of them", address.text()))),
+        let mut known = HashSet::new();
+        match bind.addresses.iter().find(|address| !known.insert(*address)) {
+            Some(address) => Err(cursor.error(format!("{} is named twice; remove one of them", address.text()))),
             None => Ok(bind),
         }
     }

@@ -1,11 +1,15 @@
 //! Regular expressions as Go writes them (RE2), which several directives take.
 
-use regex::Regex;
+use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::config::corefile::{CorefileError, Cursor};
 
 /// CoreDNS's limit.
 const LENGTH_MAX: usize = 10_000;
+/// Go's limit.
+const REPEATS_MAX: u32 = 1000;
+/// States of one pattern, far below what [`regex::Regex`] refuses.
+const STATES_MAX: usize = 50_000;
 
 /// Reads a regular expression in Go's syntax; what comes back means the same to [`regex`], and is valid.
 pub fn lower_pattern(cursor: &Cursor<'_>, text: &str) -> Result<String, CorefileError> {
@@ -13,14 +17,54 @@ pub fn lower_pattern(cursor: &Cursor<'_>, text: &str) -> Result<String, Corefile
         return Err(cursor.error(format!("regex pattern too long: {} octets, at most {LENGTH_MAX}", text.len())));
     }
     let pattern = translate(text);
-    match Regex::new(&pattern) {
-        Ok(_) => Ok(pattern),
-        Err(error) => {
-            // The crate draws the pattern on several lines; the last one says what is wrong.
-            let error = error.to_string();
-            let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            Err(cursor.error(format!("could not parse regex {text:?}: {reason}")))
+    let parsed = regex_syntax::parse(&pattern).map_err(|error| {
+        // The crate draws the pattern on several lines; the last one says what is wrong.
+        let error = error.to_string();
+        let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        cursor.error(format!("could not parse regex {text:?}: {reason}"))
+    })?;
+    if !repeats_at_most(&parsed, REPEATS_MAX) {
+        return Err(
+            cursor.error(format!("could not parse regex {text:?}: it repeats something more than {REPEATS_MAX} times"))
+        );
+    }
+    let states = states(&parsed);
+    if states > STATES_MAX || !cursor.costs.spend_pattern(states) {
+        return Err(
+            cursor.error(format!("regex {text:?} is too large: it repeats too much, or there are too many like it"))
+        );
+    }
+    Ok(pattern)
+}
+
+/// Go's rule for repetitions, and for what repetitions in repetitions come to.
+fn repeats_at_most(pattern: &Hir, most: u32) -> bool {
+    match pattern.kind() {
+        HirKind::Empty | HirKind::Look(_) | HirKind::Literal(_) | HirKind::Class(_) => true,
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min);
+            times <= most && repeats_at_most(&repetition.sub, most / times.max(1))
         }
+        HirKind::Capture(capture) => repeats_at_most(&capture.sub, most),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().all(|part| repeats_at_most(part, most)),
+    }
+}
+
+/// How many states a regular expression has, about: what it costs to compile.
+fn states(pattern: &Hir) -> usize {
+    match pattern.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(class) => match class {
+            Class::Unicode(class) => class.ranges().len() * 2,
+            Class::Bytes(class) => class.ranges().len(),
+        },
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min.saturating_add(1)).max(1);
+            states(&repetition.sub).saturating_add(1).saturating_mul(times as usize)
+        }
+        HirKind::Capture(capture) => states(&capture.sub).saturating_add(2),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().map(states).fold(1, usize::saturating_add),
     }
 }
 
@@ -104,6 +148,8 @@ fn is_repetition(rest: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use regex::Regex;
+
     use super::*;
 
     fn check(pattern: &str, matching: &str, other: &str) {
