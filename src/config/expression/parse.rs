@@ -1,0 +1,347 @@
+//! Words to a checked expression. Operators bind as in expr-lang.
+
+use super::InvalidExpression;
+use super::lex::{Token, Word, words};
+use super::node::{Fact, Node};
+use super::operator::Operator;
+use crate::config::pattern;
+
+/// How deep an expression may be nested.
+const DEPTH_MAX: usize = 40;
+
+/// Patterns in an expression at most: each takes memory of its own.
+const PATTERNS_MAX: usize = 32;
+
+/// What a part of an expression gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Truth,
+    Number,
+    Text,
+    List,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Truth => "a truth value",
+            Self::Number => "a number",
+            Self::Text => "a text",
+            Self::List => "a list",
+        }
+    }
+}
+
+/// The functions that are facts of the query, and what they give.
+const FACTS: [(&str, Fact, Kind); 13] = [
+    ("bufsize", Fact::Bufsize, Kind::Number),
+    ("class", Fact::Class, Kind::Text),
+    ("client_ip", Fact::ClientIp, Kind::Text),
+    ("do", Fact::Do, Kind::Truth),
+    ("id", Fact::Id, Kind::Number),
+    ("name", Fact::Name, Kind::Text),
+    ("opcode", Fact::Opcode, Kind::Number),
+    ("port", Fact::Port, Kind::Text),
+    ("proto", Fact::Proto, Kind::Text),
+    ("server_ip", Fact::ServerIp, Kind::Text),
+    ("server_port", Fact::ServerPort, Kind::Text),
+    ("size", Fact::Size, Kind::Number),
+    ("type", Fact::Type, Kind::Text),
+];
+
+/// The functions that take something: how many arguments, all of them texts.
+const FUNCTIONS: [(&str, usize); 5] = [("incidr", 2), ("metadata", 1), ("len", 1), ("lower", 1), ("upper", 1)];
+
+/// How the prefixes `not` and `-` bind.
+const NOT: u8 = 50;
+const NEGATIVE: u8 = 90;
+
+/// Reads and checks an expression.
+pub fn parse(text: &str) -> Result<(Node, Kind), InvalidExpression> {
+    let mut parser = Parser { words: words(text)?, at: 0, depth: 0, patterns: 0 };
+    let Part { node, kind, .. } = parser.expression(0)?;
+    match parser.token() {
+        Token::End => Ok((node, kind)),
+        _ => Err(parser.unexpected("an operator, or the end")),
+    }
+}
+
+struct Parser {
+    words: Vec<Word>,
+    at: usize,
+    depth: usize,
+    patterns: usize,
+}
+
+/// A part that was read, and how deep it is.
+struct Part {
+    node: Node,
+    kind: Kind,
+    depth: usize,
+}
+
+impl Part {
+    fn leaf(node: Node, kind: Kind) -> Self {
+        Self { node, kind, depth: 1 }
+    }
+}
+
+impl Parser {
+    fn token(&self) -> &Token {
+        self.words.get(self.at).map_or(&Token::End, |word| &word.token)
+    }
+
+    fn place(&self) -> usize {
+        self.words.get(self.at).or(self.words.last()).map_or(1, |word| word.at)
+    }
+
+    fn error_at(at: usize, what: impl Into<String>) -> InvalidExpression {
+        InvalidExpression { what: what.into(), at }
+    }
+
+    fn unexpected(&self, expected: &str) -> InvalidExpression {
+        let found = match self.token() {
+            Token::Name(name) => format!("{name:?}"),
+            Token::Number(number) => number.to_string(),
+            Token::Text(text) => format!("'{text}'"),
+            Token::Sign(sign) => format!("\"{sign}\""),
+            Token::End => "the end".to_owned(),
+        };
+        Self::error_at(self.place(), format!("{expected} is expected, not {found}"))
+    }
+
+    /// Goes on if a sign is next.
+    fn take(&mut self, sign: &str) -> bool {
+        let is_next = matches!(self.token(), Token::Sign(next) if *next == sign);
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    fn expect(&mut self, sign: &str) -> Result<(), InvalidExpression> {
+        match self.take(sign) {
+            true => Ok(()),
+            false => Err(self.unexpected(&format!("\"{sign}\""))),
+        }
+    }
+
+    /// An expression whose operators bind at least so much.
+    fn expression(&mut self, least: u8) -> Result<Part, InvalidExpression> {
+        self.depth += 1;
+        self.check_depth(self.depth)?;
+        let mut left = self.operand()?;
+        while let Some((operator, binds, is_negated)) = self.operator().filter(|(_, binds, _)| *binds >= least) {
+            let at = self.place();
+            self.at += 1 + usize::from(is_negated);
+            let right = self.expression(binds + 1)?;
+            left = self.join(operator, left, right, at)?;
+            if is_negated {
+                left.node = Node::Not(left.node.into());
+            }
+        }
+        if least == 0 && self.take("?") {
+            left = self.choice(left)?;
+        }
+        self.depth -= 1;
+        Ok(left)
+    }
+
+    fn check_depth(&self, depth: usize) -> Result<(), InvalidExpression> {
+        match depth > DEPTH_MAX {
+            true => Err(Self::error_at(self.place(), format!("nested more than {DEPTH_MAX} deep"))),
+            false => Ok(()),
+        }
+    }
+
+    /// The operator that is next, how strongly it binds, and whether there is a `not` before it.
+    fn operator(&self) -> Option<(Operator, u8, bool)> {
+        let is_negated = matches!(self.token(), Token::Name(name) if name == "not");
+        let (operator, binds) = Operator::of(&self.words.get(self.at + usize::from(is_negated))?.token)?;
+        (!is_negated || operator.may_be_negated()).then_some((operator, binds, is_negated))
+    }
+
+    /// CONDITION ? PART : PART, from behind the question mark.
+    fn choice(&mut self, condition: Part) -> Result<Part, InvalidExpression> {
+        let at = self.place();
+        let consequence = self.expression(0)?;
+        self.expect(":")?;
+        let alternative = self.expression(0)?;
+        let kind = consequence.kind;
+        if condition.kind != Kind::Truth || alternative.kind != kind || kind == Kind::List {
+            let [condition, kind, other] = [condition.kind, kind, alternative.kind].map(Kind::as_str);
+            let what = format!("? takes a truth value and two of one kind, not {condition}, {kind} and {other}");
+            return Err(Self::error_at(at, what));
+        }
+        let depth = 1 + condition.depth.max(consequence.depth).max(alternative.depth);
+        self.check_depth(depth)?;
+        let node = Node::Choice([condition.node, consequence.node, alternative.node].into());
+        Ok(Part { node, kind, depth })
+    }
+
+    fn operand(&mut self) -> Result<Part, InvalidExpression> {
+        let at = self.place();
+        let token = self.token().clone();
+        self.at += 1;
+        match token {
+            Token::Number(number) => Ok(Part::leaf(Node::Number(number), Kind::Number)),
+            Token::Text(text) => Ok(Part::leaf(Node::Text(text), Kind::Text)),
+            Token::Sign("(") => {
+                let part = self.expression(0)?;
+                self.expect(")")?;
+                Ok(part)
+            }
+            Token::Sign("[") => self.list(),
+            Token::Sign("!") => self.prefixed(NOT, Kind::Truth, "!", at, |node| Node::Not(node.into())),
+            Token::Sign("-") => self.prefixed(NEGATIVE, Kind::Number, "-", at, |node| Node::Negative(node.into())),
+            Token::Sign("+") => self.prefixed(NEGATIVE, Kind::Number, "+", at, |node| node),
+            Token::Name(name) => match name.as_str() {
+                "not" => self.prefixed(NOT, Kind::Truth, "not", at, |node| Node::Not(node.into())),
+                "true" => Ok(Part::leaf(Node::Truth(true), Kind::Truth)),
+                "false" => Ok(Part::leaf(Node::Truth(false), Kind::Truth)),
+                _ if self.take("(") => self.call(&name, at),
+                _ => Err(Self::error_at(at, no_such_name(&name))),
+            },
+            Token::Sign(_) | Token::End => {
+                self.at -= 1;
+                Err(self.unexpected("a value"))
+            }
+        }
+    }
+
+    fn prefixed(
+        &mut self,
+        binds: u8,
+        kind: Kind,
+        sign: &str,
+        at: usize,
+        node: impl Fn(Node) -> Node,
+    ) -> Result<Part, InvalidExpression> {
+        let part = self.expression(binds)?;
+        if part.kind != kind {
+            let what = format!("{sign} takes {}, not {}", kind.as_str(), part.kind.as_str());
+            return Err(Self::error_at(at, what));
+        }
+        Ok(Part { node: node(part.node), kind, depth: part.depth + 1 })
+    }
+
+    /// Parts separated by commas, up to a closing sign; a comma may stand behind the last one.
+    fn parts(&mut self, end: &str) -> Result<Vec<Part>, InvalidExpression> {
+        let mut parts = Vec::new();
+        while !self.take(end) {
+            parts.push(self.expression(0)?);
+            if !self.take(",") {
+                self.expect(end)?;
+                break;
+            }
+        }
+        Ok(parts)
+    }
+
+    fn list(&mut self) -> Result<Part, InvalidExpression> {
+        let at = self.place();
+        let parts = self.parts("]")?;
+        if parts.iter().any(|part| part.kind == Kind::List) {
+            return Err(Self::error_at(at, "a list holds texts, numbers and truth values, no lists"));
+        }
+        let depth = 1 + parts.iter().map(|part| part.depth).max().unwrap_or_default();
+        Ok(Part { node: Node::List(parts.into_iter().map(|part| part.node).collect()), kind: Kind::List, depth })
+    }
+
+    /// A function, from behind the opening bracket.
+    fn call(&mut self, name: &str, at: usize) -> Result<Part, InvalidExpression> {
+        let arguments = self.parts(")")?;
+        let fact = FACTS.iter().find(|(known, ..)| *known == name);
+        let count = match FUNCTIONS.iter().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count,
+            None if fact.is_some() => 0,
+            None => return Err(Self::error_at(at, no_such_name(name))),
+        };
+        if arguments.len() != count || arguments.iter().any(|argument| argument.kind != Kind::Text) {
+            let takes = match count {
+                0 => "nothing",
+                1 => "one text",
+                _ => "two texts",
+            };
+            return Err(Self::error_at(at, format!("{name}() takes {takes}")));
+        }
+        if let Some((_, fact, kind)) = fact {
+            return Ok(Part::leaf(Node::Fact(*fact), *kind));
+        }
+        let depth = 1 + arguments.iter().map(|argument| argument.depth).max().unwrap_or_default();
+        let (node, kind) = function(name, arguments.into_iter().map(|argument| argument.node).collect(), at)?;
+        Ok(Part { node, kind, depth })
+    }
+
+    /// Puts two parts together, if they fit.
+    fn join(&mut self, operator: Operator, left: Part, right: Part, at: usize) -> Result<Part, InvalidExpression> {
+        let Some(kind) = operator.gives(left.kind, right.kind) else {
+            let what = format!("this operator cannot take {} and {}", left.kind.as_str(), right.kind.as_str());
+            return Err(Self::error_at(at, what));
+        };
+        let is_chain = matches!((operator, &left.node), (Operator::Or, Node::Any(_)) | (Operator::And, Node::All(_)));
+        let depth = (left.depth + usize::from(!is_chain)).max(right.depth + 1);
+        self.check_depth(depth)?;
+        let node = match (operator, left.node, right.node) {
+            (Operator::Or, Node::Any(parts), right) => Node::Any(with(parts, right)),
+            (Operator::Or, left, right) => Node::Any(vec![left, right]),
+            (Operator::And, Node::All(parts), right) => Node::All(with(parts, right)),
+            (Operator::And, left, right) => Node::All(vec![left, right]),
+            (Operator::Compare(comparison), left, right) => Node::Compare(comparison, left.into(), right.into()),
+            (Operator::In, left, right) => Node::In(left.into(), right.into()),
+            (Operator::Range, left, right) => Node::Range(left.into(), right.into()),
+            (Operator::Calculate(how), left, right) => Node::Calculate(how, left.into(), right.into()),
+            (Operator::Matches, left, Node::Text(text)) => Node::Matches(left.into(), self.pattern(&text, at)?),
+            (Operator::Matches, ..) => return Err(Self::error_at(at, "matches takes a pattern in quotes")),
+        };
+        Ok(Part { node, kind, depth })
+    }
+
+    fn pattern(&mut self, text: &str, at: usize) -> Result<regex::Regex, InvalidExpression> {
+        self.patterns += 1;
+        if self.patterns > PATTERNS_MAX {
+            return Err(Self::error_at(at, format!("more than {PATTERNS_MAX} patterns")));
+        }
+        pattern::compile(text).map_err(|what| Self::error_at(at, what))
+    }
+}
+
+fn with(mut parts: Vec<Node>, part: Node) -> Vec<Node> {
+    parts.push(part);
+    parts
+}
+
+/// The node of a function that takes something, and what it gives.
+fn function(name: &str, arguments: Vec<Node>, at: usize) -> Result<(Node, Kind), InvalidExpression> {
+    let error = |what: String| Err(InvalidExpression { what, at });
+    let mut arguments = arguments.into_iter();
+    let (Some(first), second) = (arguments.next(), arguments.next()) else { return error(no_such_name(name)) };
+    Ok(match (name, first, second) {
+        ("incidr", address, Some(Node::Text(text))) => match parse_prefix(&text) {
+            Some(prefix) => (Node::IncidrOf(address.into(), prefix), Kind::Truth),
+            None => return error(format!("{text:?} is no prefix such as 10.0.0.0/8")),
+        },
+        ("incidr", address, Some(prefix)) => (Node::Incidr(address.into(), prefix.into()), Kind::Truth),
+        ("metadata", Node::Text(label), None) if label.starts_with("geoip/") => {
+            return error(format!("there is no {label:?}: Landfall does not know where addresses are (geoip)"));
+        }
+        ("metadata", label, None) => (Node::Metadata(label.into()), Kind::Text),
+        ("len", text, None) => (Node::Length(text.into()), Kind::Number),
+        ("lower", text, None) => (Node::Lower(text.into()), Kind::Text),
+        ("upper", text, None) => (Node::Upper(text.into()), Kind::Text),
+        _ => return error(no_such_name(name)),
+    })
+}
+
+/// What to do about a name that stands for nothing.
+fn no_such_name(name: &str) -> String {
+    let mut known = FACTS.iter().map(|(known, ..)| *known).chain(FUNCTIONS.iter().map(|(known, _)| *known));
+    match known.any(|known| known == name) {
+        true => format!("{name} is a function; write {name}()"),
+        false => {
+            let known: Vec<&str> = FACTS.iter().map(|(known, ..)| *known).collect();
+            format!(
+                "unknown name {name:?}; a text stands in single quotes, and the functions are {}, incidr, len, lower, metadata and upper",
+                known.join(", ")
+            )
+        }
+    }
+}
