@@ -7,6 +7,7 @@
 pub mod corefile;
 pub mod directive;
 mod duration;
+pub mod expression;
 pub mod selector;
 mod server;
 pub mod text;

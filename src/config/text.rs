@@ -1,8 +1,10 @@
 //! Values that a configuration writes as one word: names, durations, types and the like, in a Corefile and in YAML alike.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::{IpNet, Ipv4Net};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serializer};
 use serde_with::schemars_1::JsonSchemaAs;
@@ -121,5 +123,26 @@ impl Text for Duration {
 
     fn text(&self) -> String {
         duration_text(*self)
+    }
+}
+
+/// An address stands for itself alone, and IPv4 mapped into IPv6 is IPv4.
+impl Text for IpNet {
+    const WHAT: &'static str = "a prefix such as 10.0.0.0/8, or an address";
+
+    fn read(text: &str) -> Option<Self> {
+        let prefix = match text.parse::<IpAddr>() {
+            Ok(address) => address.into(),
+            Err(_) => text.parse::<Self>().ok()?.trunc(),
+        };
+        let mapped = match prefix {
+            Self::V6(v6) if v6.prefix_len() >= 96 => v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96)),
+            Self::V4(_) | Self::V6(_) => None,
+        };
+        mapped.map_or(Some(prefix), |(address, length)| Some(Self::V4(Ipv4Net::new(address, length).ok()?)))
+    }
+
+    fn text(&self) -> String {
+        self.to_string()
     }
 }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod footprint;
+mod metadata;
 mod mnemonic;
 mod name;
 mod query;
@@ -15,6 +16,7 @@ pub use answer::{Answer, ExtendedError};
 pub use footprint::footprint_bytes;
 pub use hickory_proto::op::{OpCode, ResponseCode};
 pub use hickory_proto::rr::{DNSClass as Class, Name, RData, Record, RecordType, rdata};
+pub use metadata::Metadata;
 pub use mnemonic::{class_mnemonic, mnemonic};
 pub use name::{
     InvalidName, address_of_reverse_name, is_reverse, label_count, name_text, parse_name, reverse_name, reverse_zones,

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::{Class, Name, RecordType};
+use super::{Class, Metadata, Name, RecordType};
 
 /// A parsed and accepted query: opcode QUERY, exactly one question, QR clear.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct Query {
     pub size_bytes: usize,
     /// How many internal look-ups led here: 0 for what a client asked. See [`Query::follow_up`].
     pub depth: u8,
+    /// What plugins say of it (`metadata`).
+    pub metadata: Metadata,
 }
 
 /// What a client said in its OPT record (RFC 6891), version 0.
@@ -86,6 +88,7 @@ impl Query {
             transport: Transport::Udp,
             size_bytes: 0,
             depth: 0,
+            metadata: Metadata::default(),
         }
     }
 
@@ -94,6 +97,14 @@ impl Query {
     /// None if the chain of look-ups is longer than [`Query::DEPTH_MAX`].
     pub fn follow_up(&self, name: Name, record_type: RecordType) -> Option<Query> {
         (self.depth < Self::DEPTH_MAX).then(|| Query { name, record_type, depth: self.depth + 1, ..self.clone() })
+    }
+
+    /// The longest answer that the client takes, in octets, as it says itself.
+    pub fn size_limit(&self) -> u16 {
+        match self.transport {
+            Transport::Udp => self.edns.as_ref().map_or(512, |edns| edns.udp_size),
+            Transport::Tcp => u16::MAX,
+        }
     }
 
     /// Whether the client set DO.

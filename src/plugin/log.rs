@@ -7,7 +7,7 @@ use tracing::info;
 
 use crate::config::directive::{LogClass, LogRule};
 use crate::dns::{
-    Answer, Query, RecordType, ResponseCode, Transport, class_mnemonic, flag_words, mnemonic, name_text, type_mnemonic,
+    Answer, Query, RecordType, ResponseCode, class_mnemonic, flag_words, mnemonic, name_text, type_mnemonic,
 };
 
 /// A line for each query.
@@ -78,7 +78,7 @@ fn value(word: &str, query: &Query, answer: &Answer, reply: &[u8], took: Duratio
         ">id" => query.id.to_string(),
         ">opcode" => "0".to_owned(),
         ">do" => query.dnssec_ok().to_string(),
-        ">bufsize" => size_limit(query).to_string(),
+        ">bufsize" => query.size_limit().to_string(),
         "rcode" => code(answer.response_code()),
         "rsize" => reply.len().to_string(),
         "duration" => format!("{}s", took.as_secs_f64()),
@@ -97,14 +97,6 @@ fn address(address: IpAddr) -> String {
     }
 }
 
-/// What the client takes.
-fn size_limit(query: &Query) -> u16 {
-    match query.transport {
-        Transport::Udp => query.edns.as_ref().map_or(512, |edns| edns.udp_size),
-        Transport::Tcp => u16::MAX,
-    }
-}
-
 /// The word of a response code; unlike in metrics, one without a word is its number.
 fn code(code: ResponseCode) -> String {
     let word = mnemonic(code);
@@ -114,7 +106,7 @@ fn code(code: ResponseCode) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::{Class, RData, Record, encode, parse_name, rdata};
+    use crate::dns::{Class, Metadata, RData, Record, Transport, encode, parse_name, rdata};
 
     fn query() -> Query {
         Query {
@@ -131,6 +123,7 @@ mod tests {
             transport: Transport::Udp,
             size_bytes: 54,
             depth: 0,
+            metadata: Metadata::default(),
         }
     }
 

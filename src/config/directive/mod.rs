@@ -14,7 +14,7 @@ mod kubernetes;
 mod loadbalance;
 mod log;
 mod loop_detection;
-mod pattern;
+pub(super) mod pattern;
 mod prometheus;
 mod ready;
 mod reload;

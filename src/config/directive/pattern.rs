@@ -11,30 +11,47 @@ const REPEATS_MAX: u32 = 1000;
 /// States of one pattern, far below what [`regex::Regex`] refuses.
 const STATES_MAX: usize = 50_000;
 
+/// A regular expression that is valid, and what it costs.
+#[derive(Debug)]
+pub struct Pattern {
+    /// Means to [`regex`] what the text means to Go.
+    pub text: String,
+    /// States, about.
+    pub states: usize,
+}
+
 /// Reads a regular expression in Go's syntax; what comes back means the same to [`regex`], and is valid.
 pub fn lower_pattern(cursor: &Cursor<'_>, text: &str) -> Result<String, CorefileError> {
-    if text.len() > LENGTH_MAX {
-        return Err(cursor.error(format!("regex pattern too long: {} octets, at most {LENGTH_MAX}", text.len())));
+    let pattern = check(text).map_err(|what| cursor.error(what))?;
+    match cursor.costs.spend_pattern(pattern.states) {
+        true => Ok(pattern.text),
+        false => Err(cursor.error(too_large(text))),
     }
-    let pattern = translate(text);
-    let parsed = regex_syntax::parse(&pattern).map_err(|error| {
+}
+
+/// Reads a regular expression in Go's syntax; or what is wrong with it.
+pub fn check(text: &str) -> Result<Pattern, String> {
+    if text.len() > LENGTH_MAX {
+        return Err(format!("regex pattern too long: {} octets, at most {LENGTH_MAX}", text.len()));
+    }
+    let translated = translate(text);
+    let parsed = regex_syntax::parse(&translated).map_err(|error| {
         // The crate draws the pattern on several lines; the last one says what is wrong.
         let error = error.to_string();
         let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        cursor.error(format!("could not parse regex {text:?}: {reason}"))
+        format!("could not parse regex {text:?}: {reason}")
     })?;
     if !repeats_at_most(&parsed, REPEATS_MAX) {
-        return Err(
-            cursor.error(format!("could not parse regex {text:?}: it repeats something more than {REPEATS_MAX} times"))
-        );
+        return Err(format!("could not parse regex {text:?}: it repeats something more than {REPEATS_MAX} times"));
     }
-    let states = states(&parsed);
-    if states > STATES_MAX || !cursor.costs.spend_pattern(states) {
-        return Err(
-            cursor.error(format!("regex {text:?} is too large: it repeats too much, or there are too many like it"))
-        );
+    match states(&parsed) {
+        states if states > STATES_MAX => Err(too_large(text)),
+        states => Ok(Pattern { text: translated, states }),
     }
-    Ok(pattern)
+}
+
+fn too_large(text: &str) -> String {
+    format!("regex {text:?} is too large: it repeats too much, or there are too many like it")
 }
 
 /// Go's rule for repetitions, and for what repetitions in repetitions come to.

@@ -90,9 +90,7 @@ impl Node {
             Self::Number(number) => Value::Number(*number),
             Self::Text(text) => Value::Text(text.into()),
             Self::Fact(fact) => fact.value(query),
-            Self::Metadata(label) => {
-                Value::Text(query.metadata.get(&label.text(query)?).unwrap_or_default().into())
-            }
+            Self::Metadata(label) => Value::Text(query.metadata.get(&label.text(query)?).unwrap_or_default().into()),
             Self::Incidr(address, prefix) => {
                 let prefix: IpNet = prefix.text(query)?.parse().ok()?;
                 Value::Truth(prefix.contains(&address.address(query)?))
@@ -105,12 +103,8 @@ impl Node {
             Self::Negative(node) => Value::Number(node.number(query)?.wrapping_neg()),
             Self::All(nodes) => Value::Truth(all(nodes, true, query)?),
             Self::Any(nodes) => Value::Truth(!all(nodes, false, query)?),
-            Self::Compare(how, left, right) => {
-                Value::Truth(how.holds(&left.value(query)?, &right.value(query)?))
-            }
-            Self::Calculate(how, left, right) => {
-                Value::Number(how.result(left.number(query)?, right.number(query)?)?)
-            }
+            Self::Compare(how, left, right) => Value::Truth(how.holds(&left.value(query)?, &right.value(query)?)),
+            Self::Calculate(how, left, right) => Value::Number(how.result(left.number(query)?, right.number(query)?)?),
             Self::In(item, list) => Value::Truth(list.contains(&item.value(query)?, query)?),
             Self::Matches(text, pattern) => Value::Truth(pattern.is_match(&text.text(query)?)),
             Self::Choice(parts) => {

@@ -4,7 +4,10 @@ use super::InvalidExpression;
 use super::lex::{Token, Word, words};
 use super::node::{Fact, Node};
 use super::operator::Operator;
-use crate::config::pattern;
+use ipnet::IpNet;
+
+use crate::config::directive::pattern;
+use crate::config::text::Text;
 
 /// How deep an expression may be nested.
 const DEPTH_MAX: usize = 40;
@@ -315,7 +318,7 @@ fn function(name: &str, arguments: Vec<Node>, at: usize) -> Result<(Node, Kind),
     let mut arguments = arguments.into_iter();
     let (Some(first), second) = (arguments.next(), arguments.next()) else { return error(no_such_name(name)) };
     Ok(match (name, first, second) {
-        ("incidr", address, Some(Node::Text(text))) => match parse_prefix(&text) {
+        ("incidr", address, Some(Node::Text(text))) => match IpNet::read(&text).filter(|_| text.contains('/')) {
             Some(prefix) => (Node::IncidrOf(address.into(), prefix), Kind::Truth),
             None => return error(format!("{text:?} is no prefix such as 10.0.0.0/8")),
         },

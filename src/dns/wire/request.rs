@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::reader::{Header, Reader};
 use super::{HEADER, Malformed, OPT, UDP_SIZE_PLAIN, flag};
-use crate::dns::{Edns, Name, Query, RecordType, Transport};
+use crate::dns::{Edns, Metadata, Name, Query, RecordType, Transport};
 
 /// What is to be done with a packet that came to a listener.
 #[derive(Debug)]
@@ -53,6 +53,7 @@ pub fn parse_request(packet: &[u8], client: SocketAddr, local: SocketAddr, trans
             transport,
             size_bytes: packet.len(),
             depth: 0,
+            metadata: Metadata::default(),
         }),
     }
 }

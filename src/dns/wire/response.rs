@@ -158,7 +158,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::dns::{Class, Name, RData, RecordType, ResponseCode, parse_name, rdata};
+    use crate::dns::{Class, Metadata, Name, RData, RecordType, ResponseCode, parse_name, rdata};
 
     fn query(transport: Transport, udp_size: Option<u16>) -> Query {
         Query {
@@ -179,6 +179,7 @@ mod tests {
             transport,
             size_bytes: 0,
             depth: 0,
+            metadata: Metadata::default(),
         }
     }
 
