@@ -17,7 +17,9 @@ use crate::dns::{Name, name_text};
 use crate::listen::ListenAddress;
 use crate::metrics::Metrics;
 use crate::nat64::InvalidPrefix;
+use crate::plugin::acl::Acl;
 use crate::plugin::cache::{Cache, RefreshQueue, RefreshSender, refresh_queue};
+use crate::plugin::cancel::Cancel;
 use crate::plugin::chaos::Chaos;
 use crate::plugin::dns64::Dns64;
 use crate::plugin::errors::Errors;
@@ -29,6 +31,7 @@ use crate::plugin::log::Log;
 use crate::plugin::loop_detection::LoopDetection;
 use crate::plugin::prometheus::Prometheus;
 use crate::plugin::template::Template;
+use crate::plugin::view::View;
 use crate::plugin::whoami::Whoami;
 use crate::plugin::{Pipeline, Router, Zone};
 use crate::task::Tasks;
@@ -67,14 +70,25 @@ pub struct Cluster {
 pub struct Assembly {
     /// What is answered on each listen address.
     pub routers: BTreeMap<ListenAddress, Arc<Router>>,
-    /// Questions that caches want to ask again, by the router that they are asked of.
-    pub refreshes: Vec<(Arc<Router>, RefreshQueue)>,
+    /// Questions that caches want to ask again.
+    pub refreshes: Vec<Refresh>,
     /// Pipelines that want to know whether they forward to themselves, with the address that they listen on.
     pub loops: Vec<Loop>,
     /// Pipelines whose hosts files and counted errors want a task.
     pub pipelines: Vec<Arc<Pipeline>>,
     /// What is in use.
     pub enabled: Vec<Enabled>,
+}
+
+/// Questions that a cache wants to ask again.
+#[derive(Debug)]
+pub struct Refresh {
+    /// Its pipeline.
+    pub pipeline: Arc<Pipeline>,
+    /// Where that asks for other names.
+    pub router: Arc<Router>,
+    /// The questions.
+    pub queue: RefreshQueue,
 }
 
 /// What a loop detection needs to run.
@@ -95,6 +109,8 @@ pub struct Enabled {
     pub server: String,
     /// The zone.
     pub zone: String,
+    /// The view of its block, if it has one.
+    pub view: String,
     /// The directive.
     pub directive: &'static str,
 }
@@ -173,7 +189,7 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
             let label = server_label(address);
             let (refresh, queue) = refresh_queue();
             let pipeline = Arc::new(pipeline(server, &label, &local, environment, refresh)?);
-            queues.push((address, queue));
+            queues.push((address, pipeline.clone(), queue));
             // What is not forwarded cannot come back.
             if let (Some(_), Some(forward)) = (&pipeline.loop_detection, server.forward.first()) {
                 let exchange = exchange(forward, environment)?;
@@ -182,10 +198,16 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
             assembly.pipelines.push(pipeline.clone());
             let served = zones.entry(address).or_default();
             for zone in keys {
-                if served.iter().any(|other| other.apex == zone) {
+                let is_same = |other: &Zone| other.apex == zone && other.pipeline.view.is_none();
+                if server.view.is_none() && served.iter().any(is_same) {
                     return Err(AssembleError::Twice { zone, address });
                 }
-                let enabled = |directive| Enabled { server: label.clone(), zone: name_text(&zone), directive };
+                let enabled = |directive| Enabled {
+                    server: label.clone(),
+                    zone: name_text(&zone),
+                    view: view_label(server),
+                    directive,
+                };
                 assembly.enabled.extend(server.directives().into_iter().map(enabled));
                 served.push(zone_of(zone, server, pipeline.clone(), &label, environment));
             }
@@ -193,13 +215,14 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
     }
     for (address, zones) in zones {
         let has_metrics = zones.iter().any(|zone| zone.prometheus.is_some());
-        let dropped = has_metrics
-            .then(|| Prometheus::new(environment.metrics.clone(), server_label(address), "dropped".to_owned()));
+        let dropped = has_metrics.then(|| {
+            Prometheus::new(environment.metrics.clone(), server_label(address), "dropped".to_owned(), String::new())
+        });
         assembly.routers.insert(address, Arc::new(Router::new(zones, dropped)));
     }
-    for (address, queue) in queues {
-        if let Some(router) = assembly.routers.get(&address) {
-            assembly.refreshes.push((router.clone(), queue));
+    for (address, pipeline, queue) in queues {
+        if let Some(router) = assembly.routers.get(&address).cloned() {
+            assembly.refreshes.push(Refresh { pipeline, router, queue });
         }
     }
     Ok(assembly)
@@ -212,7 +235,10 @@ fn zone_of(
     label: &str,
     environment: &Environment<'_>,
 ) -> Zone {
-    let count = |_| Arc::new(Prometheus::new(environment.metrics.clone(), label.to_owned(), name_text(&apex)));
+    let count = |_| {
+        let metrics = environment.metrics.clone();
+        Arc::new(Prometheus::new(metrics, label.to_owned(), name_text(&apex), view_label(server)))
+    };
     let prometheus = server.prometheus.as_ref().map(count);
     Zone { apex, pipeline, prometheus }
 }
@@ -223,6 +249,11 @@ fn server_label(address: ListenAddress) -> String {
         ListenAddress::All { port } => format!("dns://:{port}"),
         ListenAddress::One(address) => format!("dns://{address}"),
     }
+}
+
+/// What metrics call the view of a block.
+fn view_label(server: &ServerBlock) -> String {
+    server.view.as_ref().map(|view| view.name.clone()).unwrap_or_default()
 }
 
 fn pipeline(
@@ -236,17 +267,25 @@ fn pipeline(
     let dns64 =
         server.dns64.as_ref().map(|config| Dns64::new(config, label.to_owned(), metrics.clone())).transpose()?;
     let forward = server.forward.iter().map(|config| forward(config, environment)).collect::<Result<_, _>>()?;
-    let template =
-        server.template.iter().map(|config| Template::new(config.clone(), label.to_owned(), metrics.clone()));
+    let view = view_label(server);
+    let template = server
+        .template
+        .iter()
+        .map(|config| Template::new(config.clone(), label.to_owned(), view.clone(), metrics.clone()));
+    let acl = || Acl::new(server.acl.clone(), label.to_owned(), view.clone(), metrics.clone());
     let first_zone = server.keys.first().map(|key| &key.zone);
     Ok(Pipeline {
+        view: server.view.clone().map(View::new),
+        metadata: server.metadata.clone(),
+        cancel: server.cancel.as_ref().map(|config| Cancel::new(config.timeout)),
         bufsize: server.bufsize,
         errors: server.errors.clone().map(Errors::new),
         log: (!server.log.is_empty()).then(|| Log::new(server.log.clone())),
         dns64,
         chaos: server.chaos.clone().map(|config| Chaos::new(config, environment.host_name.clone())),
         loadbalance: server.loadbalance.clone().map(LoadBalance::new),
-        cache: server.cache.as_ref().map(|config| Cache::new(config, label, metrics, refresh)),
+        acl: (!server.acl.is_empty()).then(acl),
+        cache: server.cache.as_ref().map(|config| Cache::new(config, label, &view, metrics, refresh)),
         template: template.collect(),
         hosts: server.hosts.clone().map(|config| Arc::new(Hosts::new(config, metrics.clone()))),
         kubernetes: server.kubernetes.as_ref().map(|config| kubernetes(config, local, environment)),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
 
-use super::assemble::{AssembleError, Assembly, Environment, Loop, assemble, startup_timeout};
+use super::assemble::{AssembleError, Assembly, Environment, Loop, Refresh, assemble, startup_timeout};
 use super::clusters::{Access, Clusters};
 use super::interfaces;
 use crate::admin::Page;
@@ -115,8 +115,8 @@ impl Generation {
                 });
             }
         }
-        for (router, queue) in self.assembly.refreshes.drain(..) {
-            self.tasks.spawn("cache refresh", |stop| queue.run(router, stop));
+        for Refresh { pipeline, router, queue } in self.assembly.refreshes.drain(..) {
+            self.tasks.spawn("cache refresh", |stop| queue.run(pipeline, router, stop));
         }
     }
 

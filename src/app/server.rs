@@ -86,7 +86,7 @@ impl Server {
         self.ports.extend(self.listeners.keys().map(ListenAddress::port));
         self.metrics.plugin_enabled.reset();
         for enabled in &self.generation.assembly.enabled {
-            let labels = [&enabled.server, &enabled.zone, "", enabled.directive];
+            let labels = [&enabled.server, &enabled.zone, &enabled.view, enabled.directive];
             self.metrics.plugin_enabled.with_label_values(&labels).set(1);
         }
         self.generation.start_tasks();
@@ -101,6 +101,7 @@ impl Server {
             let Some(local) = self.listeners.get(address).map(Listener::local_address) else { continue };
             let mut zones: Vec<_> = router.zones().map(|zone| name_text(&zone.apex)).collect();
             zones.sort();
+            zones.dedup();
             lines.extend(zones.iter().map(|zone| match address {
                 ListenAddress::All { .. } => format!("{zone}:{}", local.port()),
                 ListenAddress::One(_) => format!("{zone}:{} on {}", local.port(), local.ip()),

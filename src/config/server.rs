@@ -95,10 +95,13 @@ macro_rules! directives {
 }
 
 directives! {
+    acl: Acl,
     bind: Bind,
     bufsize: Bufsize,
     cache: Cache,
+    cancel: Cancel,
     chaos: Chaos,
+    debug: Debug,
     dns64: Dns64,
     errors: Errors,
     forward: Forward,
@@ -109,10 +112,12 @@ directives! {
     log: LogRule,
     #[serde(rename = "loop")]
     loop_detection: Loop,
+    metadata: Metadata,
     prometheus: Prometheus,
     ready: Ready,
     reload: Reload,
     template: Template,
+    view: View,
     whoami: Whoami,
 }
 

@@ -12,7 +12,7 @@ use serde_with::{DeserializeAs, SerializeAs};
 
 use super::corefile::{parse_duration, parse_zone};
 use super::duration_text;
-use crate::dns::{Name, name_text, parse_name};
+use crate::dns::{Name, RecordType, name_text, parse_name, parse_type, type_mnemonic};
 
 /// A value that is written as one word.
 pub trait Text: Sized {
@@ -144,5 +144,17 @@ impl Text for IpNet {
 
     fn text(&self) -> String {
         self.to_string()
+    }
+}
+
+impl Text for RecordType {
+    const WHAT: &'static str = "a record type such as AAAA";
+
+    fn read(text: &str) -> Option<Self> {
+        parse_type(text)
+    }
+
+    fn text(&self) -> String {
+        type_mnemonic(*self).into_owned()
     }
 }

@@ -13,6 +13,7 @@ pub struct Answer {
     recursion_available: bool,
     authentic_data: bool,
     truncated: bool,
+    dropped: bool,
     /// The answer section, aliases in their order.
     pub answers: Vec<Record>,
     /// The authority section.
@@ -41,6 +42,7 @@ impl Answer {
             recursion_available: false,
             authentic_data: false,
             truncated: false,
+            dropped: false,
             answers: Vec::new(),
             authority: Vec::new(),
             additional: Vec::new(),
@@ -73,6 +75,11 @@ impl Answer {
     /// SERVFAIL: something kept us from knowing. `failure` is what the `errors` directive logs.
     pub fn serv_fail(failure: impl Into<String>) -> Self {
         Self { failure: Some(failure.into()), ..Self::new(ResponseCode::ServFail) }
+    }
+
+    /// No reply at all. It counts as a failure for whoever needs an answer to go on.
+    pub fn dropped() -> Self {
+        Self { dropped: true, ..Self::new(ResponseCode::ServFail) }
     }
 
     /// Another server's answer, with that server's flags.
@@ -163,6 +170,11 @@ impl Answer {
     /// TC.
     pub fn is_truncated(&self) -> bool {
         self.truncated
+    }
+
+    /// Whether there is to be no reply at all.
+    pub fn is_dropped(&self) -> bool {
+        self.dropped
     }
 
     /// The extended DNS error, if any.

@@ -15,7 +15,7 @@ use tracing::error;
 use super::capacity::Capacity;
 use crate::dns::{Answer, Query, Request, Transport, encode, parse_request};
 use crate::metrics::Metrics;
-use crate::plugin::Router;
+use crate::plugin::{Routed, Router};
 
 /// Answers a packet; None: nothing goes back.
 pub async fn respond(
@@ -29,35 +29,35 @@ pub async fn respond(
     match parse_request(packet, client, local, transport) {
         Request::Ignored => None,
         Request::Rejected(reply) => Some(reply),
-        Request::Query(query) => Some(answer(router, metrics, query).await),
+        Request::Query(query) => answer(router, metrics, query).await,
     }
 }
 
-/// Answers a query. Whatever panics on the way costs this query a SERVFAIL and nothing else.
-async fn answer(router: &Router, metrics: &Metrics, query: Query) -> Vec<u8> {
+/// Answers a query; None: nothing goes back. Whatever panics on the way costs this query a SERVFAIL and nothing else.
+async fn answer(router: &Router, metrics: &Metrics, query: Query) -> Option<Vec<u8>> {
     let started = Instant::now();
-    let query = router.admit(query);
+    let routed = router.route(query);
     let attempt = async {
-        let answer = router.answer(&query).await;
-        finish(router, &query, &answer, started)
+        let answer = routed.answer().await;
+        finish(&routed, &answer, started)
     };
     match AssertUnwindSafe(attempt).catch_unwind().await {
         Ok(reply) => reply,
         Err(_) => {
             metrics.panics.inc();
+            let (query, answer) = (routed.query(), Answer::serv_fail("panic"));
             error!(name = %query.name, "a query ended in a panic");
-            let answer = Answer::serv_fail("panic");
-            let reply = encode(&query, &answer);
-            router.observe_dropped(&query, &answer, &reply, started.elapsed());
-            reply
+            let reply = encode(query, &answer);
+            router.observe_dropped(query, &answer, Some(&reply), started.elapsed());
+            Some(reply)
         }
     }
 }
 
-/// Writes an answer and tells those who watch.
-fn finish(router: &Router, query: &Query, answer: &Answer, started: Instant) -> Vec<u8> {
-    let reply = encode(query, answer);
-    router.observe(query, answer, &reply, started.elapsed());
+/// Writes an answer, if there is to be a reply, and tells those who watch.
+fn finish(routed: &Routed<'_>, answer: &Answer, started: Instant) -> Option<Vec<u8>> {
+    let reply = (!answer.is_dropped()).then(|| encode(routed.query(), answer));
+    routed.observe(answer, reply.as_deref(), started.elapsed());
     reply
 }
 
@@ -118,14 +118,14 @@ impl Responder {
         let mut answering = Box::pin(answering);
         // Nobody is woken: what is not ready at the first poll is polled again by the task that waits for it.
         match answering.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(reply) => Response::Ready(Some(reply)),
+            Poll::Ready(reply) => Response::Ready(reply),
             Poll::Pending => match self.capacity.queries.take(client) {
                 Some(place) => {
                     let (octets, deadline) = (packet.octets.to_vec(), self.capacity.limits.query_time);
                     Response::Waiting(Box::pin(async move {
                         let _place = place;
                         match tokio::time::timeout(deadline, answering).await {
-                            Ok(reply) => Some(reply),
+                            Ok(reply) => reply,
                             Err(_) => Packet { octets: &octets, ..packet }.give_up(&router, too_late()),
                         }
                     }))
@@ -144,7 +144,7 @@ impl Packet<'_> {
     /// Answers without having asked anybody.
     fn give_up(&self, router: &Router, answer: Answer) -> Option<Vec<u8>> {
         match self.parse() {
-            Request::Query(query) => Some(finish(router, &router.admit(query), &answer, Instant::now())),
+            Request::Query(query) => finish(&router.route(query), &answer, Instant::now()),
             Request::Ignored | Request::Rejected(_) => None,
         }
     }

@@ -59,6 +59,10 @@ pub struct Metrics {
     pub reload_failed: IntCounter,
     pub reload_version_info: IntGaugeVec,
     pub template_matches: IntCounterVec,
+    pub acl_allowed_requests: IntCounterVec,
+    pub acl_blocked_requests: IntCounterVec,
+    pub acl_dropped_requests: IntCounterVec,
+    pub acl_filtered_requests: IntCounterVec,
     pub dns64_requests_translated: IntCounterVec,
 
     pub landfall_queries_refused: IntCounterVec,
@@ -269,6 +273,30 @@ impl Metrics {
                 "coredns_template_matches_total",
                 "Queries that a template matched.",
                 &["server", "zone", "view", "class", "type"],
+            ),
+            acl_allowed_requests: counters(
+                r,
+                "coredns_acl_allowed_requests_total",
+                "Queries that acl allowed.",
+                &["server", "view"],
+            ),
+            acl_blocked_requests: counters(
+                r,
+                "coredns_acl_blocked_requests_total",
+                "Queries that acl refused.",
+                &SERVER,
+            ),
+            acl_dropped_requests: counters(
+                r,
+                "coredns_acl_dropped_requests_total",
+                "Queries that acl left without a reply.",
+                &SERVER,
+            ),
+            acl_filtered_requests: counters(
+                r,
+                "coredns_acl_filtered_requests_total",
+                "Queries that acl answered without records.",
+                &SERVER,
             ),
             dns64_requests_translated: counters(
                 r,

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use super::{Pipeline, Router};
+use super::{Pipeline, Router, acl};
 use crate::config::directive::Dns64 as Config;
 use crate::dns::{
     Answer, Name, Query, RData, Record, RecordType, ResponseCode, address_of_reverse_name, parse_name, rdata,
@@ -62,14 +62,22 @@ impl Dns64 {
 
     /// Answers a query that [`Dns64::applies_to`].
     pub async fn answer(&self, query: &Query, pipeline: &Pipeline, router: &Router) -> Answer {
-        if let Some(address) = self.embedded(&query.name).filter(|_| query.record_type == RecordType::PTR) {
+        let embedded = self.embedded(&query.name).filter(|_| query.record_type == RecordType::PTR);
+        let is_ipv4_only = self.ipv4_only.as_ref() == Some(&query.name);
+        // What is answered here does not come to `acl` behind it.
+        if (embedded.is_some() || is_ipv4_only)
+            && let Some(refusal) = pipeline.refusal(query)
+        {
+            return refusal;
+        }
+        if let Some(address) = embedded {
             return self.answer_reverse(query, address, router).await;
         }
-        if self.ipv4_only.as_ref() == Some(&query.name) {
+        if is_ipv4_only {
             return self.ipv4_only_answer(query);
         }
         let native = pipeline.answer_as_asked(query, router).await;
-        if native.is_nx_domain() || (!self.translate_all && may_have_address(&native)) {
+        if native.source() == acl::NAME || native.is_nx_domain() || (!self.translate_all && may_have_address(&native)) {
             return without_excluded(native);
         }
         // The name in lower case, as CoreDNS asks: caches and other servers see one name.
@@ -139,6 +147,7 @@ fn combine(prefix: Prefix, native: Answer, a: Answer) -> Answer {
         // RFC 6147 section 5.1.6: the failure of the A query is the failure of the answer.
         _ if has_address(&native) => without_excluded(native),
         ResponseCode::ServFail => a,
+        _ if a.source() == acl::NAME => a,
         code => Answer::serv_fail(format!("the A query for DNS64 failed: {code}")).by(NAME),
     }
 }

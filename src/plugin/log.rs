@@ -22,50 +22,59 @@ impl Log {
         Self { rules }
     }
 
-    /// Logs a query and its answer by the first rule whose names fit.
-    pub fn observe(&self, query: &Query, answer: &Answer, reply: &[u8], took: Duration) {
+    /// Logs a query and its answer by the first rule whose names fit; without a reply where none was sent.
+    pub fn observe(&self, query: &Query, answer: &Answer, reply: Option<&[u8]>, took: Duration) {
         let is_for = |rule: &&LogRule| rule.zones.iter().any(|zone| zone.zone_of(&query.name));
         let Some(rule) = self.rules.iter().find(is_for) else { return };
-        let class = classify(answer);
+        let (kind, class) = classify(query, answer);
+        query.metadata.tell("log/type", || kind.to_owned());
+        query.metadata.tell("log/class", || class.as_str().to_owned());
         if rule.classes.contains(&LogClass::All) || rule.classes.contains(&class) {
             info!(target: "query", "{}", line(&rule.format, query, answer, reply, took));
         }
     }
 }
 
-/// The kind of an answer: delegations count as success.
-fn classify(answer: &Answer) -> LogClass {
+/// The kind of an answer in CoreDNS's words, and its class: delegations count as success.
+fn classify(query: &Query, answer: &Answer) -> (&'static str, LogClass) {
+    if matches!(query.record_type, RecordType::AXFR | RecordType::IXFR) {
+        return ("META", LogClass::Error);
+    }
     let is_delegation = answer.authority.iter().any(|record| record.record_type() == RecordType::NS);
     match answer.response_code() {
-        ResponseCode::NoError if !answer.answers.is_empty() || is_delegation => LogClass::Success,
-        ResponseCode::NoError if answer.soa().is_none() => LogClass::Success,
-        ResponseCode::NoError | ResponseCode::NXDomain => LogClass::Denial,
-        _ => LogClass::Error,
+        _ if answer.is_dropped() => ("OTHERERROR", LogClass::Error),
+        ResponseCode::NoError if !answer.answers.is_empty() => ("NOERROR", LogClass::Success),
+        ResponseCode::NoError if answer.soa().is_some() => ("NODATA", LogClass::Denial),
+        ResponseCode::NoError if is_delegation => ("DELEGATION", LogClass::Success),
+        ResponseCode::NoError => ("NOERROR", LogClass::Success),
+        // Unlike CoreDNS, also behind an alias: there is no such name (RFC 6604 section 3).
+        ResponseCode::NXDomain => ("NXDOMAIN", LogClass::Denial),
+        ResponseCode::ServFail | ResponseCode::NotImp => ("SERVERERROR", LogClass::Error),
+        _ => ("OTHERERROR", LogClass::Error),
     }
 }
 
 /// Puts values in the place of `{placeholders}`; what is no placeholder stays.
-fn line(format: &str, query: &Query, answer: &Answer, reply: &[u8], took: Duration) -> String {
+fn line(format: &str, query: &Query, answer: &Answer, reply: Option<&[u8]>, took: Duration) -> String {
     let (mut line, mut rest) = (String::with_capacity(160), format);
-    while let Some((before, after)) = rest.split_once('{') {
-        line.push_str(before);
-        let value =
-            after.split_once('}').and_then(|(word, behind)| Some((value(word, query, answer, reply, took)?, behind)));
-        match value {
-            Some((value, behind)) => {
-                line.push_str(&value);
-                rest = behind;
-            }
-            None => {
-                line.push('{');
-                rest = after;
-            }
+    while let Some((before, behind)) = rest.split_once('}') {
+        let placeholder = before.rsplit_once('{');
+        match placeholder.and_then(|(text, word)| Some((text, value(word, query, answer, reply, took)?))) {
+            Some((text, value)) => line.extend([text, &value]),
+            None => line.extend([before, "}"]),
         }
+        rest = behind;
     }
     line + rest
 }
 
-fn value(word: &str, query: &Query, answer: &Answer, reply: &[u8], took: Duration) -> Option<String> {
+/// What stands for a value that is not there.
+const NOTHING: &str = "-";
+
+fn value(word: &str, query: &Query, answer: &Answer, reply: Option<&[u8]>, took: Duration) -> Option<String> {
+    if let Some(label) = word.strip_prefix('/') {
+        return Some(query.metadata.get(label).unwrap_or_else(|| NOTHING.to_owned()));
+    }
     Some(match word {
         "type" => type_mnemonic(query.record_type).into_owned(),
         "name" => name_text(&query.name.to_lowercase()),
@@ -79,12 +88,10 @@ fn value(word: &str, query: &Query, answer: &Answer, reply: &[u8], took: Duratio
         ">opcode" => "0".to_owned(),
         ">do" => query.dnssec_ok().to_string(),
         ">bufsize" => query.size_limit().to_string(),
-        "rcode" => code(answer.response_code()),
-        "rsize" => reply.len().to_string(),
+        "rcode" => reply.map_or(NOTHING.to_owned(), |_| code(answer.response_code())),
+        "rsize" => reply.map_or(0, <[u8]>::len).to_string(),
         "duration" => format!("{}s", took.as_secs_f64()),
-        ">rflags" => flag_words(reply),
-        // Labels of `metadata`, which is not built yet: CoreDNS's word for a label that nobody set.
-        _ if word.starts_with('/') => "-".to_owned(),
+        ">rflags" => reply.map_or(NOTHING.to_owned(), flag_words),
         _ => return None,
     })
 }
@@ -128,7 +135,8 @@ mod tests {
     }
 
     fn check_query(query: &Query, answer: &Answer, format: &str, expected: &str) {
-        assert_eq!(line(format, query, answer, &encode(query, answer), Duration::from_nanos(165_527)), expected);
+        let reply = (!answer.is_dropped()).then(|| encode(query, answer));
+        assert_eq!(line(format, query, answer, reply.as_deref(), Duration::from_nanos(165_527)), expected);
     }
 
     fn check(format: &str, expected: &str) {
@@ -179,7 +187,46 @@ mod tests {
     #[test]
     fn what_is_no_placeholder_stays() {
         check("{local} {unknown} {", "[fd00::1] {unknown} {");
+        check("{ {proto} } {x {proto} }{} {/a{proto}}", "{ udp } {x udp }{} {/audp}");
         check(r#"{"remoteIp":"{remote}","port":{port}}"#, r#"{"remoteIp":"10.244.0.5","port":38214}"#);
-        check("{/kubernetes/client-namespace}", "-");
+    }
+
+    #[test]
+    fn labels_are_those_that_were_told() {
+        check("{/forward/upstream}", "-");
+        let metadata = Metadata::wanted();
+        metadata.tell("forward/upstream", || "192.0.2.1:53".to_owned());
+        let query = Query { metadata, ..query() };
+        check_query(&query, &Answer::refused(), "{/forward/upstream}{/x}{/}", "192.0.2.1:53--");
+    }
+
+    #[test]
+    fn where_no_reply_was_sent_there_is_nothing_to_tell_of_it() {
+        check_query(
+            &query(),
+            &Answer::dropped(),
+            "{name} {rcode} {rsize} {>rflags}",
+            "kubernetes.default.svc.cluster.local. - 0 -",
+        );
+    }
+
+    #[test]
+    fn answers_have_a_kind_and_a_class() {
+        let name = || parse_name("example.").unwrap();
+        let soa = || Record::from_rdata(name(), 5, RData::SOA(rdata::SOA::new(name(), name(), 1, 1, 1, 1, 5)));
+        let ns = || Record::from_rdata(name(), 5, RData::NS(rdata::NS(name())));
+        let check =
+            |answer: Answer, kind: &str, class: LogClass| assert_eq!(classify(&query(), &answer), (kind, class));
+        check(Answer::positive(vec![ns()]).with_authority(vec![soa()]), "NOERROR", LogClass::Success);
+        check(Answer::positive(Vec::new()), "NOERROR", LogClass::Success);
+        check(Answer::no_data(Some(soa())), "NODATA", LogClass::Denial);
+        check(Answer::positive(Vec::new()).with_authority(vec![soa(), ns()]), "NODATA", LogClass::Denial);
+        check(Answer::positive(Vec::new()).with_authority(vec![ns()]), "DELEGATION", LogClass::Success);
+        check(Answer::nx_domain(None).with_answers(vec![ns()]), "NXDOMAIN", LogClass::Denial);
+        check(Answer::serv_fail(""), "SERVERERROR", LogClass::Error);
+        check(Answer::refused(), "OTHERERROR", LogClass::Error);
+        check(Answer::dropped(), "OTHERERROR", LogClass::Error);
+        let transfer = Query { record_type: RecordType::AXFR, ..query() };
+        assert_eq!(classify(&transfer, &Answer::positive(Vec::new())), ("META", LogClass::Error));
     }
 }

@@ -7,7 +7,9 @@
 mod pipeline;
 mod router;
 
+pub mod acl;
 pub mod cache;
+pub mod cancel;
 pub mod chaos;
 pub mod dns64;
 pub mod errors;
@@ -19,7 +21,8 @@ pub mod log;
 pub mod loop_detection;
 pub mod prometheus;
 pub mod template;
+pub mod view;
 pub mod whoami;
 
 pub use pipeline::Pipeline;
-pub use router::{Router, Zone};
+pub use router::{Routed, Router, Zone};

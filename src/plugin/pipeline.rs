@@ -6,7 +6,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Router;
+use super::acl::Acl;
 use super::cache::Cache;
+use super::cancel::Cancel;
 use super::chaos::Chaos;
 use super::dns64::Dns64;
 use super::errors::Errors;
@@ -17,19 +19,25 @@ use super::loadbalance::LoadBalance;
 use super::log::Log;
 use super::loop_detection::LoopDetection;
 use super::template::Template;
+use super::view::View;
 use super::whoami::Whoami;
-use crate::dns::{Answer, Class, Edns, Query, RecordType, Transport};
+use crate::config::directive;
+use crate::dns::{Answer, Class, Edns, Metadata, Query, RecordType, Transport};
 
 /// The plugins of one server block. Made once by assembly; only caches, upstream health and counters change inside.
 #[derive(Debug, Default)]
 #[allow(missing_docs, reason = "each field is the plugin of its name")]
 pub struct Pipeline {
+    pub view: Option<View>,
+    pub metadata: Option<directive::Metadata>,
+    pub cancel: Option<Cancel>,
     pub bufsize: Option<u16>,
     pub errors: Option<Errors>,
     pub log: Option<Log>,
     pub dns64: Option<Dns64>,
     pub chaos: Option<Chaos>,
     pub loadbalance: Option<LoadBalance>,
+    pub acl: Option<Acl>,
     pub cache: Option<Cache>,
     pub template: Vec<Template>,
     pub hosts: Option<Arc<Hosts>>,
@@ -45,12 +53,16 @@ impl Pipeline {
         let has_no_option = matches!(
             self,
             Self {
+                view: None,
+                metadata: None,
+                cancel: None,
                 bufsize: None,
                 errors: None,
                 log: None,
                 dns64: None,
                 chaos: None,
                 loadbalance: None,
+                acl: None,
                 cache: None,
                 template: _,
                 hosts: None,
@@ -68,22 +80,49 @@ impl Pipeline {
         self.chaos.is_some() || !self.forward.is_empty()
     }
 
-    /// The query as this block takes it: `bufsize` lowers what the client said of its size.
-    pub fn admit(&self, mut query: Query) -> Query {
+    /// Whether this block takes a query, whose labels are collected before `view` decides.
+    pub fn takes(&self, query: &mut Query) -> bool {
+        query.metadata = self.labels(query);
+        self.view.as_ref().is_none_or(|view| view.takes(query))
+    }
+
+    /// What `metadata` collects of a query before it is answered.
+    fn labels(&self, query: &Query) -> Metadata {
+        let Some(wanted) = &self.metadata else { return Metadata::default() };
+        let metadata = Metadata::wanted();
+        if wanted.zones.iter().any(|zone| zone.zone_of(&query.name)) {
+            if let Some(view) = &self.view {
+                metadata.tell("view/name", || view.name.clone());
+            }
+            if let Some(kubernetes) = &self.kubernetes {
+                kubernetes.tell(query, &metadata);
+            }
+        }
+        metadata
+    }
+
+    /// Makes the query what it is to this block: `bufsize` lowers what the client said of its size.
+    pub fn admit(&self, query: &mut Query) {
         if let (Some(bufsize), Some(Edns { udp_size, .. })) = (self.bufsize, query.edns.as_mut()) {
             *udp_size = bufsize.min(*udp_size);
         }
-        query
     }
 
     /// Answers a query. The functions of this file are the order of the plugins, outermost first.
     pub async fn answer(&self, query: &Query, router: &Router) -> Answer {
+        match &self.cancel {
+            Some(cancel) => cancel.limit(self.answer_in_time(query, router)).await,
+            None => self.answer_in_time(query, router).await,
+        }
+    }
+
+    async fn answer_in_time(&self, query: &Query, router: &Router) -> Answer {
         if query.class != Class::IN {
             return self.answer_other_class(query);
         }
         // Nobody gets a whole zone from here, and a transfer of many messages could not be forwarded.
         if matches!(query.record_type, RecordType::AXFR | RecordType::IXFR) {
-            return Answer::refused();
+            return self.refusal(query).unwrap_or_else(Answer::refused);
         }
         match &self.dns64 {
             Some(dns64) if dns64.applies_to(query) => dns64.answer(query, self, router).await,
@@ -96,6 +135,9 @@ impl Pipeline {
         if let Some(answer) = self.chaos.as_ref().and_then(|chaos| chaos.lookup(query)) {
             return answer;
         }
+        if let Some(refusal) = self.refusal(query) {
+            return refusal;
+        }
         let is_local = self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serves(&query.name));
         let is_forwarded = !is_local && self.forward.iter().any(|forward| forward.covers(&query.name));
         Answer::refused().with_recursion_available(is_forwarded)
@@ -103,11 +145,19 @@ impl Pipeline {
 
     /// What is behind DNS64: the answer without any synthesis.
     pub async fn answer_as_asked(&self, query: &Query, router: &Router) -> Answer {
-        let mut answer = self.answer_from_cache(query, router).await;
+        let mut answer = match self.refusal(query) {
+            Some(refusal) => refusal,
+            None => self.answer_from_cache(query, router).await,
+        };
         if let Some(loadbalance) = &self.loadbalance {
             loadbalance.arrange(&mut answer);
         }
         answer
+    }
+
+    /// What the client gets in place of an answer, if `acl` does not let it ask.
+    pub fn refusal(&self, query: &Query) -> Option<Answer> {
+        self.acl.as_ref()?.refusal(query)
     }
 
     async fn answer_from_cache(&self, query: &Query, router: &Router) -> Answer {
@@ -158,7 +208,7 @@ impl Pipeline {
     }
 
     /// Tells those who watch what was answered: the error log, the query log.
-    pub fn observe(&self, query: &Query, answer: &Answer, reply: &[u8], took: Duration) {
+    pub fn observe(&self, query: &Query, answer: &Answer, reply: Option<&[u8]>, took: Duration) {
         if let Some(errors) = &self.errors {
             errors.observe(query, answer);
         }

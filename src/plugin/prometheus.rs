@@ -39,6 +39,7 @@ pub struct Prometheus {
     metrics: Arc<Metrics>,
     server: String,
     zone: String,
+    view: String,
     requests: [OnceLock<Counter>; KINDS],
     sizes: [OnceLock<Sizes>; 2],
     durations: OnceLock<Histogram>,
@@ -62,12 +63,14 @@ struct Responses {
 }
 
 impl Prometheus {
-    /// Counts for a listener such as `dns://:53`, and a zone; `dropped` is the zone of what no block serves.
-    pub fn new(metrics: Arc<Metrics>, server: String, zone: String) -> Self {
+    /// Counts for a listener such as `dns://:53`, a zone and the view of its block, if it has one; `dropped` is the zone of what
+    /// no block serves.
+    pub fn new(metrics: Arc<Metrics>, server: String, zone: String, view: String) -> Self {
         Self {
             metrics,
             server,
             zone,
+            view,
             requests: array::from_fn(|_| OnceLock::new()),
             sizes: Default::default(),
             durations: OnceLock::new(),
@@ -76,21 +79,23 @@ impl Prometheus {
         }
     }
 
-    /// Counts a query and its answer.
-    pub fn observe(&self, query: &Query, answer: &Answer, size_bytes: usize, took: Duration) {
-        let labels = [self.server.as_str(), self.zone.as_str(), ""];
+    /// Counts a query and its answer. Where no reply was sent, there is none to count, unlike in CoreDNS.
+    pub fn observe(&self, query: &Query, answer: &Answer, size_bytes: Option<usize>, took: Duration) {
+        let labels = [self.server.as_str(), self.zone.as_str(), self.view.as_str()];
         self.count_request(query);
         if let Some(sizes) = self.sizes.get(transport_index(query.transport)) {
             let sizes = sizes.get_or_init(|| self.sizes_over(query.transport));
             sizes.of_requests.observe(query.size_bytes as f64);
-            sizes.of_responses.observe(size_bytes as f64);
+            size_bytes.iter().for_each(|size_bytes| sizes.of_responses.observe(*size_bytes as f64));
         }
         let durations = || self.metrics.dns_request_duration_seconds.with_label_values(&labels);
         self.durations.get_or_init(durations).observe(took.as_secs_f64());
         if query.dnssec_ok() {
             self.with_dnssec_ok.get_or_init(|| self.metrics.dns_do_requests.with_label_values(&labels)).inc();
         }
-        self.count_response(answer.response_code(), answer.source());
+        if size_bytes.is_some() {
+            self.count_response(answer.response_code(), answer.source());
+        }
     }
 
     fn count_request(&self, query: &Query) {
@@ -100,7 +105,7 @@ impl Prometheus {
         let index = (of_type.unwrap_or(TYPES.len()) * 2 + family) * 2 + transport_index(query.transport);
         let count = || {
             let family = ["1", "2"].get(family).copied().unwrap_or_default();
-            let labels = [&self.server, &self.zone, "", query.transport.as_str(), family, word];
+            let labels = [&self.server, &self.zone, &self.view, query.transport.as_str(), family, word];
             self.metrics.dns_requests.with_label_values(&labels)
         };
         if let Some(counter) = self.requests.get(index) {
@@ -109,7 +114,7 @@ impl Prometheus {
     }
 
     fn sizes_over(&self, transport: Transport) -> Sizes {
-        let labels = [&self.server, &self.zone, "", transport.as_str()];
+        let labels = [&self.server, &self.zone, &self.view, transport.as_str()];
         Sizes {
             of_requests: self.metrics.dns_request_size_bytes.with_label_values(&labels),
             of_responses: self.metrics.dns_response_size_bytes.with_label_values(&labels),
@@ -122,7 +127,7 @@ impl Prometheus {
             return responses.count.inc();
         }
         drop(known);
-        let labels = [&self.server, &self.zone, "", &*mnemonic(code), plugin];
+        let labels = [&self.server, &self.zone, &self.view, &*mnemonic(code), plugin];
         let count = self.metrics.dns_responses.with_label_values(&labels);
         count.inc();
         // Two threads may add the same: the first is found, and both count in the same.

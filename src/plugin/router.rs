@@ -32,7 +32,8 @@ pub struct Zone {
 }
 
 impl Router {
-    /// A router over the zones of a listener; `dropped` counts what no block answers.
+    /// A router over the zones of a listener, those of one name in the order of their blocks; `dropped` counts what no block
+    /// answers.
     pub fn new(mut zones: Vec<Zone>, dropped: Option<Prometheus>) -> Self {
         zones.sort_by_key(|zone| std::cmp::Reverse(label_count(&zone.apex)));
         let knows_other_classes = zones.iter().any(|zone| zone.pipeline.knows_other_classes());
@@ -44,57 +45,40 @@ impl Router {
         self.zones.iter()
     }
 
-    /// The zone with most labels that the name is in; None if there is none, or it has no plugins.
-    fn route(&self, query: &Query) -> Option<&Zone> {
+    /// The block that answers a query, and the query as that block takes it.
+    pub fn route(&self, mut query: Query) -> Routed<'_> {
+        let zone = self.zone(&mut query);
+        if let Some(zone) = zone {
+            zone.pipeline.admit(&mut query);
+        }
+        Routed { query, zone, router: self }
+    }
+
+    /// The zone with most labels that the name is in, and in it the first block whose view takes the query; None if there is
+    /// none, or it has no plugins.
+    fn zone(&self, query: &mut Query) -> Option<&Zone> {
         if query.class != Class::IN && !self.knows_other_classes {
             return None;
         }
-        let mut served = self.zones.iter().filter(|zone| zone.apex.zone_of(&query.name));
-        let longest = served.next()?;
         // DS belongs to the parent's side of a cut (RFC 4035 section 3.1.4.1). The root is no such parent: it is most often
         // forwarded, and the Internet denies the names of a cluster.
-        let is_of_parent = query.record_type == RecordType::DS && longest.apex == query.name;
-        let parent = served.next().filter(|parent| is_of_parent && !parent.apex.is_root());
-        Some(parent.unwrap_or(longest)).filter(|zone| zone.prometheus.is_some() || !zone.pipeline.is_empty())
+        let is_of_parent = query.record_type == RecordType::DS && self.zones.iter().any(|zone| zone.apex == query.name);
+        let parent = |zone: &Zone, query: &Query| zone.apex != query.name && !zone.apex.is_root();
+        let found = if is_of_parent { self.first(query, parent) } else { None };
+        let found = found.or_else(|| self.first(query, |_, _| true));
+        found.filter(|zone| zone.prometheus.is_some() || !zone.pipeline.is_empty())
     }
 
-    /// Answers a query through the block of its name, REFUSED where there is none.
-    pub async fn answer(&self, query: &Query) -> Answer {
-        match self.route(query) {
-            Some(zone) => zone.pipeline.answer(query, self).await,
-            None => Answer::refused(),
-        }
-    }
-
-    /// Asks a question again for the cache of the block of its name, which keeps the answer.
-    pub async fn refresh(&self, query: &Query) {
-        if let Some(zone) = self.route(query) {
-            zone.pipeline.refresh(query, self).await;
-        }
-    }
-
-    /// The query as the block of its name takes it.
-    pub fn admit(&self, query: Query) -> Query {
-        match self.route(&query) {
-            Some(zone) => zone.pipeline.admit(query),
-            None => query,
-        }
-    }
-
-    /// Tells those who watch what was answered, and in which octets: metrics, the error log, the query log.
-    pub fn observe(&self, query: &Query, answer: &Answer, reply: &[u8], took: Duration) {
-        let zone = self.route(query);
-        let Some(zone) = zone else { return self.observe_dropped(query, answer, reply, took) };
-        if let Some(prometheus) = &zone.prometheus {
-            prometheus.observe(query, answer, reply.len(), took);
-        }
-        zone.pipeline.observe(query, answer, reply, took);
+    fn first(&self, query: &mut Query, is_wanted: impl Fn(&Zone, &Query) -> bool) -> Option<&Zone> {
+        self.zones
+            .iter()
+            .find(|zone| zone.apex.zone_of(&query.name) && is_wanted(zone, query) && zone.pipeline.takes(query))
     }
 
     /// Counts what was answered in place of every block: there is none, or it broke.
-    pub fn observe_dropped(&self, query: &Query, answer: &Answer, reply: &[u8], took: Duration) {
+    pub fn observe_dropped(&self, query: &Query, answer: &Answer, reply: Option<&[u8]>, took: Duration) {
         if let Some(dropped) = &self.dropped {
-            dropped.observe(query, answer, reply.len(), took);
+            dropped.observe(query, answer, reply.map(<[u8]>::len), took);
         }
     }
 
@@ -109,10 +93,43 @@ impl Router {
         let follow_up = query.follow_up(name, record_type);
         Box::pin(async move {
             match follow_up {
-                Some(query) => self.answer(&query).await,
+                Some(query) => self.route(query).answer().await,
                 None => Answer::serv_fail("too many aliases in a row"),
             }
         })
+    }
+}
+
+/// A query on its way to the block that answers it, and the same block hears of the answer.
+#[derive(Debug)]
+pub struct Routed<'a> {
+    query: Query,
+    zone: Option<&'a Zone>,
+    router: &'a Router,
+}
+
+impl Routed<'_> {
+    /// The query as the block takes it.
+    pub fn query(&self) -> &Query {
+        &self.query
+    }
+
+    /// The answer of the block, REFUSED where there is none.
+    pub async fn answer(&self) -> Answer {
+        match self.zone {
+            Some(zone) => zone.pipeline.answer(&self.query, self.router).await,
+            None => Answer::refused(),
+        }
+    }
+
+    /// Tells those who watch what was answered, and in which octets: metrics, the error log, the query log.
+    pub fn observe(&self, answer: &Answer, reply: Option<&[u8]>, took: Duration) {
+        let Self { query, zone, router } = self;
+        let Some(zone) = zone else { return router.observe_dropped(query, answer, reply, took) };
+        if let Some(prometheus) = &zone.prometheus {
+            prometheus.observe(query, answer, reply.map(<[u8]>::len), took);
+        }
+        zone.pipeline.observe(query, answer, reply, took);
     }
 }
 
@@ -132,9 +149,9 @@ mod tests {
         zones.push(zone("empty.", Pipeline::default()));
         let router = Router::new(zones, None);
         let query = Query::of_our_own(parse_name(name).unwrap(), record_type);
-        let found = router.route(&query).map(|zone| zone.apex.to_ascii());
+        let found = router.route(query.clone()).zone.map(|zone| zone.apex.to_ascii());
         assert_eq!(found.as_deref(), expected, "{name} {record_type}");
-        assert!(router.route(&Query { class: Class::CH, ..query }).is_none(), "nobody knows other classes");
+        assert!(router.route(Query { class: Class::CH, ..query }).zone.is_none(), "nobody knows other classes");
     }
 
     #[test]

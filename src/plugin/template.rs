@@ -17,15 +17,16 @@ pub struct Template {
     config: Config,
     patterns: Vec<Regex>,
     server: String,
+    view: String,
     metrics: Arc<Metrics>,
 }
 
 impl Template {
-    /// A template of the server with this label. Patterns that cannot be read match nothing; the configuration refuses
+    /// A template of the server and view with these labels. Patterns that cannot be read match nothing; the configuration refuses
     /// them before.
-    pub fn new(config: Config, server: String, metrics: Arc<Metrics>) -> Self {
+    pub fn new(config: Config, server: String, view: String, metrics: Arc<Metrics>) -> Self {
         let patterns = config.patterns.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect();
-        Self { config, patterns, server, metrics }
+        Self { config, patterns, server, view, metrics }
     }
 
     /// The fixed answer; None: ask the next plugin. Where no pattern matches and nothing falls through, it is SERVFAIL.
@@ -37,7 +38,8 @@ impl Template {
             let falls_through = self.config.fallthrough.covers(&query.name);
             return (!falls_through).then(|| Answer::serv_fail("no template matched").by(NAME));
         }
-        let labels = [&self.server, &zone.to_ascii(), "", &query.class.to_string(), &type_mnemonic(query.record_type)];
+        let (zone, class) = (zone.to_ascii(), query.class.to_string());
+        let labels = [&*self.server, &*zone, &*self.view, &*class, &*type_mnemonic(query.record_type)];
         self.metrics.template_matches.with_label_values(&labels).inc();
         let answer = match self.config.response_code {
             ResponseCode::ServFail => Answer::serv_fail("a template says so"),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use hickory_proto::op::Message;
-use landfall::app::assemble::{Cluster, Environment, Interface, assemble, clusters};
+use landfall::app::assemble::{Cluster, Environment, Interface, Refresh, assemble, clusters};
 use landfall::cluster::{Resource, Selector, Snapshot, Store};
 use landfall::config::corefile::Source;
 use landfall::listen::{ListenAddress, respond};
@@ -60,8 +60,8 @@ impl InMemoryServer {
             tasks: Tasks::new(),
         };
         let assembly = assemble(&config, &environment).unwrap_or_else(|error| panic!("{error}"));
-        for (router, queue) in assembly.refreshes {
-            tokio::spawn(queue.run(router, CancellationToken::new()));
+        for Refresh { pipeline, router, queue } in assembly.refreshes {
+            tokio::spawn(queue.run(pipeline, router, CancellationToken::new()));
         }
         let mut routers = assembly.routers.into_iter().filter(|(address, _)| port(address) == PORT);
         let (_, router) = routers.next().expect("a block on port 53");

@@ -15,15 +15,12 @@ use crate::config::{Config, REFERENCES, Scheme, ServerBlock, ServerKey};
 use crate::dns::{Name, parse_name, reverse_zones};
 
 /// Directives of CoreDNS, and of what distributions add to it, that are not built yet, and what they do.
-const NOT_BUILT: [(&str, &str); 44] = [
-    ("acl", "it decides who may ask"),
+const NOT_BUILT: [(&str, &str); 39] = [
     ("any", "ANY is answered minimally without it"),
     ("auto", "it serves zone files of a folder"),
     ("autopath", "it walks the search list for clients"),
     ("azure", "it serves Azure DNS zones"),
-    ("cancel", "queries have a deadline without it"),
     ("clouddns", "it serves Google Cloud DNS zones"),
-    ("debug", "it changes what is logged"),
     ("dnssec", "it signs answers"),
     ("dnstap", "it copies queries elsewhere"),
     ("erratic", "it makes mistakes on purpose"),
@@ -38,7 +35,6 @@ const NOT_BUILT: [(&str, &str); 44] = [
     ("k8s_external", "it serves external addresses of Services"),
     ("k8s_gateway", "it serves names of Ingresses and Gateways"),
     ("local", "it answers localhost"),
-    ("metadata", "it collects labels for other directives"),
     ("minimal", "it leaves out authority and additional sections"),
     ("multisocket", "there is a socket for each core without it"),
     ("nomad", "it serves names from Nomad"),
@@ -59,7 +55,6 @@ const NOT_BUILT: [(&str, &str); 44] = [
     ("trace", "it traces queries"),
     ("transfer", "it transfers zones"),
     ("tsig", "it signs messages"),
-    ("view", "it chooses the block by the client"),
 ];
 
 /// Directives that CoreDNS has removed, and what takes their place.
@@ -345,7 +340,8 @@ fn is_number(text: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|octet| octet.is_ascii_digit())
 }
 
-/// The same zone on the same port may be served once, unless the blocks listen on different addresses. Where the same
+/// The same zone on the same port may be served once, unless the blocks listen on different addresses, and by any number of
+/// blocks with a view beside that. Where the same
 /// zone is written in two letter cases, CoreDNS 1.13 takes both and answers for the one in lower case: we say so.
 fn leave_out_overlaps(
     config: &mut Config,
@@ -363,10 +359,24 @@ fn leave_out_overlaps(
             let key_at = |(block, place): (usize, usize)| written.get(block).and_then(|keys| keys.get(place));
             let overlapping = others.iter().position(|(other, _)| listen_together(config, *other, block));
             let Some((at, other)) = overlapping.and_then(|at| Some((at, key_at(*others.get(at)?)?))) else {
-                others.push((block, place));
+                if config.servers.get(block).is_some_and(|server| server.view.is_none()) {
+                    others.push((block, place));
+                }
                 continue;
             };
             let zone = &key.zone;
+            if config.servers.get(block).is_some_and(|server| server.view.is_some()) {
+                let (line, is_bound) = (other.token.line, |block: usize| !addresses(config, block).is_empty());
+                match others.get(at).is_some_and(|(other, _)| is_bound(*other) == is_bound(block)) {
+                    true => warnings.push(error_at(key.token, format!(
+                        "this block is never asked for {zone}: the one in line {line} has no view and stands before it; put it behind"
+                    ))),
+                    false => errors.push(error_at(key.token, format!(
+                        "cannot serve {zone} on port {port}: it overlaps with line {line}, which listens there, too; give both the same `bind`"
+                    ))),
+                }
+                continue;
+            }
             if other.zone == key.zone {
                 let line = other.token.line;
                 errors.push(error_at(key.token, format!(
@@ -397,11 +407,12 @@ fn leave_out_overlaps(
     config.servers.retain(|server| !server.keys.is_empty());
 }
 
+fn addresses(config: &Config, block: usize) -> &[BindAddress] {
+    config.servers.get(block).map_or(&[], |server| server.bind.addresses.as_slice())
+}
+
 /// Whether two blocks have a listen address in common, as far as the file tells.
 fn listen_together(config: &Config, one: usize, other: usize) -> bool {
-    let addresses = |block: usize| -> &[BindAddress] {
-        config.servers.get(block).map_or(&[], |server| server.bind.addresses.as_slice())
-    };
-    let (one, other) = (addresses(one), addresses(other));
+    let (one, other) = (addresses(config, one), addresses(config, other));
     one.is_empty() || other.is_empty() || one.iter().any(|address| other.contains(address))
 }

@@ -17,6 +17,9 @@ pub struct Errors {
     /// Errors that are counted instead of logged one by one; the first match applies.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub consolidate: Vec<Consolidate>,
+    /// The way to a panic is logged, too.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stacktrace: bool,
 }
 
 /// Errors that are logged as one line at the end of a period.
@@ -62,7 +65,11 @@ impl Directive for Errors {
                 meaning: "failures that match are counted, and told in one line at the end of each period; the first as it is with `show_first`",
                 default: "",
             },
-            Opt { syntax: "stacktrace", meaning: "left out with a warning: failures say what went wrong", default: "" },
+            Opt {
+                syntax: "stacktrace",
+                meaning: "the functions that led to a panic are logged, one line each, of the whole process as long as any block wants it",
+                default: "",
+            },
         ],
         example: "errors {\n    consolidate 5m \".* i/o timeout$\" warning show_first\n}",
     };
@@ -79,7 +86,10 @@ impl Directive for Errors {
         while cursor.next_option() {
             match cursor.word() {
                 "consolidate" => errors.consolidate.push(Consolidate::lower(cursor)?),
-                "stacktrace" => cursor.warn("stacktrace is left out: failures say what went wrong"),
+                "stacktrace" => {
+                    cursor.no_argument()?;
+                    errors.stacktrace = true;
+                }
                 _ => return Err(cursor.unknown::<Self>()),
             }
         }
@@ -90,11 +100,14 @@ impl Directive for Errors {
     }
 
     fn write(errors: &Option<Self>, corefile: &mut Writer) {
-        let Some(Self { consolidate }) = errors else { return };
+        let Some(Self { consolidate, stacktrace }) = errors else { return };
         corefile.block(["errors"], |options| {
             for Consolidate { period, pattern, level, show_first } in consolidate {
                 let words = ["consolidate", &period.text(), pattern, level.as_str()];
                 options.line(words.into_iter().chain(show_first.then_some("show_first")));
+            }
+            if *stacktrace {
+                options.line(["stacktrace"]);
             }
         });
     }

@@ -53,7 +53,7 @@ impl Directive for LogRule {
         name: "log",
         syntax: "log [NAMES...] [FORMAT] { ... }",
         summary: "A line for each query. Repeatable; the first whose names fit applies. Placeholders: `{type}` `{name}` `{class}` `{proto}` `{size}` `{remote}` \
-                  `{port}` `{local}` `{>id}` `{>opcode}` `{>do}` `{>bufsize}` `{rcode}` `{rsize}` `{duration}` `{>rflags}` `{common}` `{combined}`.",
+                  `{port}` `{local}` `{>id}` `{>opcode}` `{>do}` `{>bufsize}` `{rcode}` `{rsize}` `{duration}` `{>rflags}` `{common}` `{combined}`, and `{/LABEL}` of `metadata`.",
         options: &[Opt {
             syntax: "class all|success|denial|error...",
             meaning: "which answers: NOERROR with data; NXDOMAIN and NODATA; all others",
@@ -113,7 +113,8 @@ impl Directive for LogRule {
 }
 
 impl LogClass {
-    fn as_str(self) -> &'static str {
+    /// The word of the Corefile.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::All => "all",
             Self::Success => "success",

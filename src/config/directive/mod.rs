@@ -1,9 +1,12 @@
 //! The directives: one file each, with the values that it takes and how its lines are read.
 
+mod acl;
 mod bind;
 mod bufsize;
 mod cache;
+mod cancel;
 mod chaos;
+mod debug;
 mod dns64;
 mod errors;
 mod fallthrough;
@@ -14,18 +17,23 @@ mod kubernetes;
 mod loadbalance;
 mod log;
 mod loop_detection;
+mod metadata;
 pub(super) mod pattern;
 mod prometheus;
 mod ready;
 mod reload;
 mod template;
+mod view;
 mod whoami;
 
 pub use self::prometheus::Prometheus;
+pub use acl::{Acl, AclAction, AclRule};
 pub use bind::{Bind, BindAddress};
 pub use bufsize::Bufsize;
 pub use cache::{Cache, CacheSide, ServeStale};
+pub use cancel::Cancel;
 pub use chaos::Chaos;
+pub use debug::Debug;
 pub use dns64::Dns64;
 pub use errors::{Consolidate, ConsolidateLevel, Errors};
 pub use fallthrough::Fallthrough;
@@ -36,12 +44,14 @@ pub use kubernetes::{Kubernetes, ObjectSource, PodMode};
 pub use loadbalance::LoadBalance;
 pub use log::{LogClass, LogRule};
 pub use loop_detection::Loop;
+pub use metadata::Metadata;
 pub use ready::Ready;
 pub use reload::Reload;
 pub use template::{Template, TemplateClass, TemplateType};
+pub use view::View;
 pub use whoami::Whoami;
 
-use std::fmt::Debug;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -53,7 +63,7 @@ use crate::config::corefile::{CorefileError, Cursor, Writer};
 pub trait Directive {
     /// What a server block holds of it: `Option<Self>` where it stands once, `Vec<Self>` where each line is one, `bool` for a
     /// bare word. The default means that it is not there.
-    type Values: Default + Clone + Debug + PartialEq + Serialize + DeserializeOwned + JsonSchema;
+    type Values: Default + Clone + fmt::Debug + PartialEq + Serialize + DeserializeOwned + JsonSchema;
     /// What the documentation and messages say of it.
     const REFERENCE: Reference;
     /// Reads all its lines in one server block; the cursor stands before the first word.

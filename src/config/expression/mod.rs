@@ -9,8 +9,6 @@ mod node;
 mod operator;
 mod parse;
 
-use std::fmt;
-
 use self::node::{Node, Value};
 use self::parse::Kind;
 use crate::dns::Query;
@@ -21,7 +19,6 @@ const LENGTH_MAX: usize = 16 << 10;
 /// A checked expression.
 #[derive(Clone, Debug)]
 pub struct Expression {
-    text: String,
     root: Node,
     kind: Kind,
 }
@@ -44,7 +41,7 @@ impl Expression {
             return Err(InvalidExpression { what, at: 1 });
         }
         let (root, kind) = parse::parse(text)?;
-        Ok(Self { text: text.to_owned(), root, kind })
+        Ok(Self { root, kind })
     }
 
     /// Whether it is true or false at all; what is neither counts as false, as in CoreDNS.
@@ -55,23 +52,6 @@ impl Expression {
     /// Whether it is true of a query.
     pub fn holds(&self, query: &Query) -> bool {
         matches!(self.root.value(query), Some(Value::Truth(true)))
-    }
-
-    /// Whether the metadata of a query are asked for.
-    pub fn asks_metadata(&self) -> bool {
-        self.text.contains("metadata")
-    }
-}
-
-impl PartialEq for Expression {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl fmt::Display for Expression {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text)
     }
 }
 

@@ -28,9 +28,9 @@ pub struct Counters {
 
 impl Counters {
     /// The counters of the cache over these zones, as in `.,cluster.local.`.
-    pub fn new(metrics: &Metrics, server: &str, zones: &str) -> Self {
-        let labels = [server, zones, ""];
-        let with_type = |side| [server, side, zones, ""];
+    pub fn new(metrics: &Metrics, server: &str, zones: &str, view: &str) -> Self {
+        let labels = [server, zones, view];
+        let with_type = |side| [server, side, zones, view];
         let shelf = |side| ShelfCounters {
             entries: metrics.cache_entries.with_label_values(&with_type(side)),
             evictions: metrics.cache_evictions.with_label_values(&with_type(side)),

@@ -48,11 +48,11 @@ struct Hit {
 }
 
 impl Cache {
-    /// An empty cache. `server` is the label of its metrics, as in `dns://:53`; what is to be asked again before or after
+    /// An empty cache. `server` and `view` are the labels of its metrics, as in `dns://:53`; what is to be asked again before or after
     /// its end goes to `refresh`.
-    pub fn new(config: &directive::Cache, server: &str, metrics: &Metrics, refresh: RefreshSender) -> Self {
+    pub fn new(config: &directive::Cache, server: &str, view: &str, metrics: &Metrics, refresh: RefreshSender) -> Self {
         let zones: Vec<String> = config.zones.iter().map(Name::to_ascii).collect();
-        let counters = Counters::new(metrics, server, &zones.join(","));
+        let counters = Counters::new(metrics, server, &zones.join(","), view);
         Self { config: config.clone(), shards: Shards::new(config, &counters), counters, refresh }
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::dns::{Edns, Query};
-use crate::plugin::Router;
+use crate::plugin::{Pipeline, Router};
 
 /// Questions that wait to be asked again, at most; what is over that is asked again when its answer is used next.
 const WAITING_MAX: usize = 256;
@@ -46,11 +46,17 @@ impl RefreshSender {
 }
 
 impl RefreshQueue {
-    /// Asks again what the caches of this router want, until `stop`.
-    pub async fn run(self, router: Arc<Router>, stop: CancellationToken) -> Result<(), Infallible> {
+    /// Asks again what the cache of this pipeline wants, until `stop`. The pipeline is not chosen anew: another one may be
+    /// behind the view or the name that `rewrite` made.
+    pub async fn run(
+        self,
+        pipeline: Arc<Pipeline>,
+        router: Arc<Router>,
+        stop: CancellationToken,
+    ) -> Result<(), Infallible> {
         let ask = |query| {
-            let router = router.clone();
-            async move { router.refresh(&query).await }
+            let (pipeline, router) = (pipeline.clone(), router.clone());
+            async move { pipeline.refresh(&query, &router).await }
         };
         self.run_with(stop, ask).await;
         Ok(())
@@ -82,8 +88,8 @@ mod tests {
     use super::*;
     use crate::dns::{Name, RecordType};
     use crate::metrics::Metrics;
+    use crate::plugin::Zone;
     use crate::plugin::template::Template;
-    use crate::plugin::{Pipeline, Zone};
 
     #[tokio::test(start_paused = true)]
     async fn the_queue_and_the_number_of_running_questions_are_bounded() {
@@ -117,8 +123,8 @@ mod tests {
         let (sender, queue) = refresh_queue();
         let metrics = Arc::new(Metrics::new());
         let template = server("cache\ntemplate IN A {\n rcode NXDOMAIN\n}").template.remove(0);
-        let cache = Cache::new(&config("cache"), "dns://:53", &metrics, sender.clone());
-        let template = vec![Template::new(template, "dns://:53".to_owned(), metrics)];
+        let cache = Cache::new(&config("cache"), "dns://:53", "", &metrics, sender.clone());
+        let template = vec![Template::new(template, "dns://:53".to_owned(), String::new(), metrics)];
         let pipeline = Arc::new(Pipeline { cache: Some(cache), template, ..Pipeline::default() });
         let zone = Zone { apex: Name::root(), pipeline: pipeline.clone(), prometheus: None };
         let router = Arc::new(Router::new(vec![zone], None));
@@ -128,7 +134,7 @@ mod tests {
         assert!(cache.get(&asked, Instant::now()).is_some());
         assert!(sender.try_send(&asked));
         let stop = CancellationToken::new();
-        let run = queue.run(router, stop.clone());
+        let run = queue.run(pipeline.clone(), router, stop.clone());
         let end = async {
             sleep(Duration::from_secs(1)).await;
             stop.cancel();

@@ -23,7 +23,7 @@ impl Bench {
     pub fn new(directive: &str) -> Self {
         let metrics = Metrics::new();
         let (sender, queue) = refresh_queue();
-        let cache = Cache::new(&config(directive), "dns://:53", &metrics, sender);
+        let cache = Cache::new(&config(directive), "dns://:53", "", &metrics, sender);
         Self { cache, metrics, queue, now: Instant::now() }
     }
 

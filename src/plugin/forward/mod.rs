@@ -109,6 +109,7 @@ impl Forward {
             }
             let up = turns.by_ref().take(order.len()).find(|server| !server.is_down(self.max_fails));
             let Some(server) = up.or_else(|| self.last_resort(&order)) else { break };
+            query.metadata.tell("forward/upstream", || server.label().to_owned());
             match self.asking.ask(server, query, &mut budget).await {
                 Ok(answer) => return answer,
                 Err(error) => failure = Some(error),

@@ -6,6 +6,7 @@
 
 mod certainty;
 mod found;
+mod labels;
 mod reverse;
 
 use std::collections::BTreeSet;
@@ -239,6 +240,9 @@ impl Kubernetes {
             _ => return Answer::no_data(Some(soa())),
         }
         let end = router.follow_up(query, target, query.record_type).await;
+        if end.is_dropped() {
+            return end;
+        }
         match end.response_code() {
             ResponseCode::NoError | ResponseCode::NXDomain => {
                 let mut answers = vec![alias];
