@@ -2,25 +2,34 @@
 //!
 //! A thread of its own writes; where it is kept waiting, lines are dropped and counted, and queries go on.
 
+use std::backtrace::Backtrace;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, reload};
+
+use crate::config::{Config, ServerBlock};
 
 /// Lines that wait to be written.
 const WAITING_MAX: usize = 8192;
 /// What is logged where RUST_LOG does not say it. What fails in the client of the API server is told by `watch`, once.
 const FILTER: &str = "warn,kube_client=off,landfall=info,plugin=info,query=info";
+/// The same with the directive `debug`.
+const DEBUG_FILTER: &str = "warn,kube_client=off,landfall=debug,plugin=debug,query=info";
 
 static OUTPUT: OnceLock<Output> = OnceLock::new();
+/// Changes what is logged; not there where RUST_LOG says it.
+static FILTER_IN_USE: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+/// Whether panics are logged with the way that led to them.
+static HAS_STACKTRACE: AtomicBool = AtomicBool::new(false);
 
 /// Standard output, written by a thread.
 #[derive(Debug)]
@@ -49,7 +58,12 @@ pub fn start() {
     {
         return;
     }
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
+    let said = EnvFilter::try_from_default_env().ok();
+    let is_said = said.is_some();
+    let (filter, in_use) = reload::Layer::new(said.unwrap_or_else(|| EnvFilter::new(FILTER)));
+    if !is_said {
+        FILTER_IN_USE.get_or_init(|| in_use);
+    }
     // Another subscriber is there already only in tests.
     let _ = tracing_subscriber::registry().with(Lines.with_filter(filter)).try_init();
     std::panic::set_hook(Box::new(|panic| {
@@ -58,7 +72,22 @@ pub fn start() {
             payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic: {}", text.unwrap_or("no text"));
+        if HAS_STACKTRACE.load(Ordering::Relaxed) {
+            let way = Backtrace::force_capture().to_string();
+            way.lines().for_each(|line| tracing::error!("panic: {line}"));
+        }
     }));
+}
+
+/// From now on as much is logged as a configuration wants (`debug`, `errors { stacktrace }`).
+pub fn follow(config: &Config) {
+    let has_stacktrace = |server: &ServerBlock| server.errors.as_ref().is_some_and(|errors| errors.stacktrace);
+    HAS_STACKTRACE.store(config.servers.iter().any(has_stacktrace), Ordering::Relaxed);
+    let is_debug = config.servers.iter().any(|server| server.debug);
+    if let Some(filter) = FILTER_IN_USE.get() {
+        // It fails only if there is no subscriber any more.
+        let _ = filter.reload(EnvFilter::new(if is_debug { DEBUG_FILTER } else { FILTER }));
+    }
 }
 
 /// Writes a line that is no log line.

@@ -54,6 +54,7 @@ pub fn run(options: &Options) -> ExitCode {
         }
     };
     log::start();
+    log::follow(&loaded.config);
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::generation::Generation;
+use super::log;
 use crate::admin::{Admin, AdminError};
 use crate::dns::name_text;
 use crate::listen::{BindError, Capacity, Limits, ListenAddress, Listener, PortUse};
@@ -83,6 +84,7 @@ impl Server {
 
     /// What has to happen once a configuration is served.
     fn begin(&mut self) {
+        log::follow(&self.generation.config);
         self.ports.extend(self.listeners.keys().map(ListenAddress::port));
         self.metrics.plugin_enabled.reset();
         for enabled in &self.generation.assembly.enabled {

@@ -55,8 +55,9 @@ impl Errors {
         let text =
             format!("{code} {} {}: {failure}", name_text(&query.name.to_lowercase()), type_mnemonic(query.record_type));
         match self.rules.iter().find(|rule| rule.pattern.is_match(failure)) {
-            Some(rule) if !rule.count(Instant::now()) => {}
-            _ => error!(target: "plugin/errors", "{text}"),
+            None => log(ConsolidateLevel::Error, &text),
+            Some(rule) if rule.count(Instant::now()) => log(rule.level, &text),
+            Some(_) => {}
         }
     }
 
@@ -94,12 +95,15 @@ impl Rule {
             return;
         }
         let period = duration_text(self.period);
-        let text = format!("{count} errors like '{}' occurred in last {period}", self.pattern);
-        match self.level {
-            ConsolidateLevel::Debug => debug!(target: "plugin/errors", "{text}"),
-            ConsolidateLevel::Info => info!(target: "plugin/errors", "{text}"),
-            ConsolidateLevel::Warning => warn!(target: "plugin/errors", "{text}"),
-            ConsolidateLevel::Error => error!(target: "plugin/errors", "{text}"),
-        }
+        log(self.level, &format!("{count} errors like '{}' occurred in last {period}", self.pattern));
+    }
+}
+
+fn log(level: ConsolidateLevel, text: &str) {
+    match level {
+        ConsolidateLevel::Debug => debug!(target: "plugin/errors", "{text}"),
+        ConsolidateLevel::Info => info!(target: "plugin/errors", "{text}"),
+        ConsolidateLevel::Warning => warn!(target: "plugin/errors", "{text}"),
+        ConsolidateLevel::Error => error!(target: "plugin/errors", "{text}"),
     }
 }

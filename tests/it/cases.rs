@@ -11,13 +11,14 @@
 //! | `upstream [ADDRESS]` | a zone in master file form that the other servers know, or only this one |
 //! | `faults` | `NAME TYPE FAULT` lines: what the other servers do instead of answering |
 //! | `wait SECONDS` | so much time goes by; nobody waits for it |
+//! | `metrics` | lines that the page of metrics has now |
 //! | `query` | a comment that states the rule, `dig NAME TYPE [+option...]`, and the whole answer as dig prints it |
 //!
 //! A rule begins with the ids of the reference that it shows, as in `# S9, S10: …`; [`IDS`] has all of them.
 //!
 //! Options: `+tcp`, `+norec`, `+cd`, `+ad`, `+dnssec`, `+bufsize=N`, `+edns`, `-6` (the client has an IPv6 address), `-b CLIENT`, `-c CLASS`.
 //! `;; EDNS: udp N[, do][, EDE N]` is the OPT record, and without this line there is none; `;; upstream: N` says how many
-//! questions other servers got. Aliases are compared in their order, other records as sets, the serial of an SOA not at all.
+//! questions other servers got; `;; no reply` stands for an answer that never comes. Aliases are compared in their order, other records as sets, the serial of an SOA not at all.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -64,7 +65,8 @@ fn sections(text: &str) -> Vec<Section<'_>> {
 struct Case {
     rule: String,
     question: Question,
-    answer: Shown,
+    /// None: no reply.
+    answer: Option<Shown>,
     upstream: Option<usize>,
 }
 
@@ -116,19 +118,21 @@ fn parse_case(text: &str) -> Case {
     let mut case = Case {
         rule: String::new(),
         question: parse_dig(text.lines().find(|line| line.starts_with("dig ")).expect("a line that begins with dig")),
-        answer: Shown::default(),
+        answer: None,
         upstream: None,
     };
-    let mut section = 0;
+    let (mut answer, mut section, mut has_no_reply) = (Shown::default(), 0, false);
     for line in text.lines() {
         if let Some(header) = line.strip_prefix(";; status: ") {
             let (status, flags) = header.split_once(", flags:").expect(";; status: CODE, flags: …");
-            case.answer.status = status.trim().to_owned();
-            case.answer.flags = flags.split_whitespace().filter(|flag| *flag != "qr").map(str::to_owned).collect();
+            answer.status = status.trim().to_owned();
+            answer.flags = flags.split_whitespace().filter(|flag| *flag != "qr").map(str::to_owned).collect();
         } else if let Some(count) = line.strip_prefix(";; upstream: ") {
             case.upstream = Some(count.trim().parse().expect("a number"));
         } else if let Some(edns) = line.strip_prefix(";; EDNS: ") {
-            case.answer.edns = Some(edns.trim().to_owned());
+            answer.edns = Some(edns.trim().to_owned());
+        } else if line.starts_with(";; no reply") {
+            has_no_reply = true;
         } else if line.starts_with(";; ANSWER") {
             section = 0;
         } else if line.starts_with(";; AUTHORITY") {
@@ -138,11 +142,12 @@ fn parse_case(text: &str) -> Case {
         } else if let Some(comment) = line.strip_prefix("# ") {
             case.rule = comment.to_owned();
         } else if !line.trim().is_empty() && !line.starts_with("dig ") {
-            case.answer.sections[section].push(dialogue::record(line));
+            answer.sections[section].push(dialogue::record(line));
         }
     }
-    assert!(!case.answer.status.is_empty(), "a case states the status");
+    assert!(has_no_reply || !answer.status.is_empty(), "a case states the status");
     assert!(!case.rule.is_empty(), "a case states the rule");
+    case.answer = (!has_no_reply).then_some(answer);
     case
 }
 
@@ -194,8 +199,8 @@ fn parse_dig(line: &str) -> Question {
 }
 
 fn difference(case: &Case, reply: Option<&Message>) -> Option<String> {
-    let expected = case.answer.text();
-    let found = reply.map_or("no reply".to_owned(), |reply| Shown::of(reply).text());
+    let text = |shown: Option<&Shown>| shown.map_or(";; no reply".to_owned(), Shown::text);
+    let (expected, found) = (text(case.answer.as_ref()), text(reply.map(Shown::of).as_ref()));
     (found != expected).then(|| format!("{found}\n;; is called for:\n{expected}"))
 }
 
@@ -264,6 +269,12 @@ async fn run(path: &Path) -> (usize, Vec<String>) {
                 });
                 let place = format!("{}:{}: {}", path.display(), section.line, case.rule);
                 wrong.extend(difference.map(|difference| format!("{place}\n{difference}")));
+            }
+            "metrics" => {
+                let page = server.metrics_page();
+                let missing =
+                    section.text.lines().filter(|line| !line.is_empty() && !page.lines().any(|of| of == *line));
+                wrong.extend(missing.map(|line| format!("{}:{}: no metric {line}", path.display(), section.line)));
             }
             "corefile" | "upstream" | "faults" | "addresses" => {}
             other => panic!("{}:{}: unknown section {other:?}", path.display(), section.line),

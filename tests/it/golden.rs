@@ -348,7 +348,7 @@ const KNOWN: [(&str, &str, &str); 5] = [
 macro_rules! golden {
     ($($test:ident = $id:literal),* $(,)?) => {
         $(
-            #[tokio::test]
+            #[tokio::test(start_paused = true)]
             async fn $test() {
                 check($id).await;
             }

@@ -213,6 +213,7 @@ impl Exchange for Internet {
         Box::pin(async move {
             let request = Message::from_vec(&attempt.message).expect("a well-formed question");
             let Some(reply) = self.answer_of(attempt.server.ip(), attempt.channel, &request) else {
+                tokio::time::sleep(attempt.timeout).await;
                 return Err(UpstreamError::Timeout { server: attempt.server, timeout: attempt.timeout });
             };
             let octets = reply.to_vec().expect("a reply that can be encoded");

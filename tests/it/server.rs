@@ -87,6 +87,11 @@ impl InMemoryServer {
         self.internet.asked()
     }
 
+    /// The page of metrics.
+    pub fn metrics_page(&self) -> String {
+        self.metrics.render()
+    }
+
     /// Asks a question; None if no reply comes.
     pub async fn ask(&self, question: &Question) -> Option<Message> {
         let Question { client, local, transport, .. } = *question;

@@ -358,21 +358,25 @@ fn leave_out_overlaps(
             let others = kept.entry((key.key.zone.clone(), port)).or_default();
             let key_at = |(block, place): (usize, usize)| written.get(block).and_then(|keys| keys.get(place));
             let overlapping = others.iter().position(|(other, _)| listen_together(config, *other, block));
-            let Some((at, other)) = overlapping.and_then(|at| Some((at, key_at(*others.get(at)?)?))) else {
-                if config.servers.get(block).is_some_and(|server| server.view.is_none()) {
+            let overlapping = overlapping.and_then(|at| Some((at, *others.get(at)?)));
+            let Some((at, other_block, other)) =
+                overlapping.and_then(|(at, other)| Some((at, other.0, key_at(other)?)))
+            else {
+                if !has_view(config, block) {
                     others.push((block, place));
                 }
                 continue;
             };
             let zone = &key.zone;
-            if config.servers.get(block).is_some_and(|server| server.view.is_some()) {
-                let (line, is_bound) = (other.token.line, |block: usize| !addresses(config, block).is_empty());
-                match others.get(at).is_some_and(|(other, _)| is_bound(*other) == is_bound(block)) {
+            if has_view(config, block) {
+                let is_bound = |block: usize| !addresses(config, block).is_empty();
+                let (line, is_alike) = (other.token.line, is_bound(other_block) == is_bound(block));
+                match is_alike {
                     true => warnings.push(error_at(key.token, format!(
-                        "this block is never asked for {zone}: the one in line {line} has no view and stands before it; put it behind"
+                        "this block is never asked for {zone}: the one of line {line} has no view and stands before it"
                     ))),
                     false => errors.push(error_at(key.token, format!(
-                        "cannot serve {zone} on port {port}: it overlaps with line {line}, which listens there, too; give both the same `bind`"
+                        "cannot serve {zone} on port {port}: it overlaps with line {line}; give both the same `bind`"
                     ))),
                 }
                 continue;
@@ -405,6 +409,10 @@ fn leave_out_overlaps(
         }
     }
     config.servers.retain(|server| !server.keys.is_empty());
+}
+
+fn has_view(config: &Config, block: usize) -> bool {
+    config.servers.get(block).is_some_and(|server| server.view.is_some())
 }
 
 fn addresses(config: &Config, block: usize) -> &[BindAddress] {
