@@ -386,3 +386,41 @@ fn the_metrics_page_has_coredns_names() {
         assert!(text.contains(part), "{part}\n{text}");
     }
 }
+
+#[test]
+fn debug_lines_come_while_a_block_has_debug() {
+    let errors = "errors {\n consolidate 1h \".*\" debug show_first\n }\n template IN A fails.cluster.local {\n rcode SERVFAIL\n }";
+    let folder = Folder::new(errors);
+    let mut process = folder.serve();
+    let server = process.dns_address("cluster.local.");
+    let fail = || ask(server, "fails.cluster.local.", RecordType::A).expect("a reply").metadata.response_code;
+    for (lines, is_debug) in [("debug", true), ("", false)] {
+        folder.write(&folder.corefile(&format!("{errors}\n {lines}")));
+        process.signal("USR1");
+        process.wait_for("Reloading complete");
+        let before = process.count("[DEBUG]");
+        assert_eq!(fail(), ResponseCode::ServFail);
+        match is_debug {
+            true => drop(process.wait_for("[DEBUG] plugin/errors: 2 fails.cluster.local. A: ")),
+            false => assert_eq!(process.count("[DEBUG]"), before),
+        }
+    }
+}
+
+#[test]
+fn the_query_log_has_the_labels_of_the_block_that_answered() {
+    let folder = Folder::new("");
+    let view = |name: &str, record_type: &str| {
+        format!(
+            "metadata\n view {name} {{\n expr type() == '{record_type}'\n }}\n log . \"{name} {{/view/name}} {{/kubernetes/service}} {{/log/type}} {{/x}}\""
+        )
+    };
+    folder.write(&[view("addresses", "A"), view("others", "AAAA")].map(|lines| folder.corefile(&lines)).concat());
+    let mut process = folder.serve();
+    let server = process.dns_address("cluster.local.");
+    assert_eq!(process.count("cluster.local.:"), 1, "a zone is served once, however many blocks it has");
+    assert!(answers(server));
+    process.wait_for("[INFO] addresses addresses web NOERROR -");
+    ask(server, WEB, RecordType::AAAA).expect("a reply");
+    process.wait_for("[INFO] others others web NODATA -");
+}

@@ -342,4 +342,68 @@ fn a_few_octets_cannot_cost_much() {
     refused(&block(&format!("kubernetes a {prefixes}")), "more than 20000 zones");
     let told = errors(&block(&(0..9000).map(|n| format!("x{n}\n")).collect::<String>()));
     assert_eq!((told.len(), told.last().map(|last| last.ends_with("8900 more are not shown"))), (101, Some(true)));
+fn acl_takes_actions_types_and_prefixes() {
+    let server = only(accepted(&block(
+        "acl a.org {\nALLOW TYPE A AAAA NET 10.9.9.9/8 fd00::1 ::ffff:192.0.2.0/120\nblock net * 10.0.0.0/8\nfilter type A *\ndrop\n}",
+    )));
+    let [acl] = server.acl.as_slice() else { panic!("{:?}", server.acl) };
+    let rules: Vec<String> = acl.rules.iter().map(|rule| format!("{:?} {:?}", rule.types, rule.prefixes)).collect();
+    assert_eq!(rules, ["[A, AAAA] [10.0.0.0/8, fd00::1/128, 192.0.2.0/24]", "[] []", "[] []", "[] []"]);
+    let refused_rule = |rule: &str, part: &str| refused(&block(&format!("acl {{\n{rule}\n}}")), part);
+    refused_rule("deny", "unknown property \"deny\"; it takes allow, block, filter, drop");
+    refused_rule("blok", "did you mean \"block\"?");
+    refused_rule("block foo", "`type` or `net` is expected, not \"foo\"");
+    refused_rule("block type aaaa", "type takes a record type such as AAAA, not \"aaaa\"");
+    refused_rule("block type net 10.0.0.0/8", "type takes a record type");
+    refused_rule("block net", "net takes a prefix such as 10.0.0.0/8, or an address, or *");
+    refused_rule("block net 10.0.0.0/33", "not \"10.0.0.0/33\"");
+    refused_rule("block net 10.0.0.0/8, 10.1.0.0/16", "not \"10.0.0.0/8,\"");
+    refused(&block("acl { block }"), "put '}' on a line of its own");
+    warned(&block("acl"), "there are no rules");
+}
+
+#[test]
+fn a_view_is_checked_when_it_is_read() {
+    accepted(&block("view v"));
+    accepted(&block("view v {\nexpr type()  ==   'A' && \"name() == 'a b'\"\nexpr true\n}"));
+    refused(&block("view"), "takes one name, not []");
+    refused(&block("view v w"), "takes one name");
+    refused(&block("view v {\nexp true\n}"), "did you mean \"expr\"?");
+    refused(&block("view v {\nexpr\n}"), "expr \"\": a value is expected, not the end");
+    refused(&block("view v {\nexpr nmae() == 'a'\n}"), "expr \"nmae() == 'a'\": unknown name \"nmae\"");
+    refused(&block("view v { expr true }"), "put '}' on a line of its own");
+    refused(&block("view v\nview w"), "once per server block");
+    warned(&block("view v {\nexpr size()\n}"), "expr \"size()\" is neither true nor false");
+}
+
+#[test]
+fn blocks_with_views_share_a_zone_with_one_without() {
+    let with = |bind: &str, view: &str| block(&format!("{bind}\nwhoami\n{view}"));
+    let (a, b, plain) = (with("", "view a"), with("", "view b"), with("", ""));
+    accepted(&format!("{a}{b}{plain}"));
+    accepted(&format!("{a}{a}"));
+    refused(&format!("{a}{plain}{plain}"), "already defined");
+    warned(&format!("{plain}{a}"), "this block is never asked for .: the one of line 1 has no view");
+    let (bound, bound_plain) = (with("bind 127.0.0.1", "view a"), with("bind 127.0.0.1", ""));
+    accepted(&format!("{bound}{bound_plain}"));
+    accepted(&format!("{bound}{plain}"));
+    refused(&format!("{plain}{bound}"), "it overlaps with line 1; give both the same `bind`");
+    refused(&format!("{bound_plain}{a}"), "it overlaps with line 1");
+}
+
+#[test]
+fn small_directives_take_what_coredns_takes() {
+    for lines in ["cancel", "cancel 1s", "cancel 1s\ncancel", "debug", "metadata", "metadata a b.org", "metadata {\n}"]
+    {
+        accepted(&block(lines));
+    }
+    refused(&block("cancel 5"), "is a duration such as 5s");
+    refused(&block("cancel 0s"), "longer than 0");
+    refused(&block("cancel -1s"), "is a duration such as 5s");
+    refused(&block("cancel 1s 2s"), "takes one duration");
+    refused(&block("debug x"), "takes nothing; remove \"x\"");
+    refused(&block("metadata\nmetadata"), "once per server block");
+    refused(&block("metadata {\nx\n}"), "it takes no block");
+    assert!(only(accepted(&block("errors {\nstacktrace\n}"))).errors.is_some_and(|errors| errors.stacktrace));
+    refused(&block("errors {\nstacktrace x\n}"), "stacktrace takes no argument");
 }

@@ -158,11 +158,11 @@ fn lower_section<'a, T>(
 ) -> Result<Vec<T>, CorefileError> {
     let (mut values, mut means_all) = (Vec::new(), false);
     for word in words {
-        match read(word) {
-            Some(value) => values.push(value),
-            None if word == "*" => means_all = true,
-            None if word == "}" => return Err(cursor.error("put '}' on a line of its own")),
-            None => return Err(cursor.error(format!("{section} takes {what}, not {word:?}"))),
+        match (word, read(word)) {
+            ("*", _) => means_all = true,
+            ("}", _) => return Err(cursor.error("put '}' on a line of its own")),
+            (_, Some(value)) => values.push(value),
+            (_, None) => return Err(cursor.error(format!("{section} takes {what}, not {word:?}"))),
         }
     }
     match (means_all, values.is_empty()) {

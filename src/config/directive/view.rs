@@ -37,15 +37,19 @@ impl Directive for View {
 
     fn lower(cursor: &mut Cursor<'_>) -> Result<Option<Self>, CorefileError> {
         cursor.advance();
-        let name = cursor.one_argument("a name")?;
+        let arguments = cursor.arguments();
+        let [name] = arguments.as_slice() else {
+            return Err(cursor.error(format!("takes one name, not {arguments:?}")));
+        };
         let mut expr = Vec::new();
         while cursor.next_option() {
             if cursor.word() != "expr" {
                 return Err(cursor.unknown::<Self>());
             }
             let text = cursor.arguments().join(" ");
+            let advice = if text.ends_with('}') { "; put '}' on a line of its own" } else { "" };
             let expression =
-                Expression::parse(&text).map_err(|error| cursor.error(format!("expr {text:?}: {error}")))?;
+                Expression::parse(&text).map_err(|error| cursor.error(format!("expr {text:?}: {error}{advice}")))?;
             if !expression.is_condition() {
                 cursor.warn(format!("expr {text:?} is neither true nor false, so that the block takes no query"));
             }
@@ -53,7 +57,7 @@ impl Directive for View {
         }
         match cursor.advance() {
             true => Err(cursor.once()),
-            false => Ok(Some(Self { name, expr })),
+            false => Ok(Some(Self { name: name.clone(), expr })),
         }
     }
 

@@ -7,7 +7,7 @@ use landfall::dns::Transport;
 
 use super::packet::{A, CH, Opt, Packet};
 use super::scene::Scene;
-use super::socket::{Datagrams, Stream};
+use super::socket::{Datagrams, Stream, ask};
 use crate::exposition;
 
 const COREFILE: &str = "\
@@ -35,6 +35,32 @@ fn family(samples: &BTreeMap<String, f64>, name: &str) -> Vec<String> {
         format!("{} {value}", labels.join(","))
     })
     .collect()
+}
+
+#[test]
+fn a_query_without_a_reply_holds_nobody_up_and_is_counted() {
+    let scene = Scene::of(&format!(
+        "{}drop {{\n  bind 127.0.0.1\n  prometheus 127.0.0.1:0\n  acl {{\n    drop\n  }}\n  whoami\n}}\n",
+        COREFILE.replace("  prometheus", "  view all\n  prometheus")
+    ));
+    for transport in [Transport::Udp, Transport::Tcp] {
+        assert_eq!(ask(scene.server(), transport, &Packet::new("a.drop.", A).octets()), None);
+    }
+    let samples = exposition::read(&scene.process.page("/metrics").1);
+    let count = |sample: &str| samples.get(sample).copied();
+    let labels = "server=\"dns://127.0.0.1:0\"";
+    assert_eq!(count(&format!("coredns_acl_dropped_requests_total{{{labels},view=\"\",zone=\"drop.\"}}")), Some(2.0));
+    assert_eq!(
+        count(&format!("coredns_dns_request_duration_seconds_count{{{labels},view=\"\",zone=\"drop.\"}}")),
+        Some(2.0)
+    );
+    assert!(
+        !samples
+            .keys()
+            .any(|sample| sample.starts_with("coredns_dns_responses_total") && sample.contains("zone=\"drop.\""))
+    );
+    let enabled = format!("coredns_plugin_enabled{{name=\"view\",{labels},view=\"all\",zone=\"example.\"}}");
+    assert_eq!(count(&enabled), Some(1.0));
 }
 
 #[test]
