@@ -342,6 +342,9 @@ fn a_few_octets_cannot_cost_much() {
     refused(&block(&format!("kubernetes a {prefixes}")), "more than 20000 zones");
     let told = errors(&block(&(0..9000).map(|n| format!("x{n}\n")).collect::<String>()));
     assert_eq!((told.len(), told.last().map(|last| last.ends_with("8900 more are not shown"))), (101, Some(true)));
+}
+
+#[test]
 fn acl_takes_actions_types_and_prefixes() {
     let server = only(accepted(&block(
         "acl a.org {\nALLOW TYPE A AAAA NET 10.9.9.9/8 fd00::1 ::ffff:192.0.2.0/120\nblock net * 10.0.0.0/8\nfilter type A *\ndrop\n}",

@@ -50,6 +50,9 @@ impl Directive for View {
             let advice = if text.ends_with('}') { "; put '}' on a line of its own" } else { "" };
             let expression =
                 Expression::parse(&text).map_err(|error| cursor.error(format!("expr {text:?}: {error}{advice}")))?;
+            if !cursor.costs.spend_pattern(expression.states) {
+                return Err(cursor.error("there are too many or too large patterns in this configuration"));
+            }
             if !expression.is_condition() {
                 cursor.warn(format!("expr {text:?} is neither true nor false, so that the block takes no query"));
             }

@@ -10,7 +10,7 @@ mod operator;
 mod parse;
 
 use self::node::{Node, Value};
-use self::parse::Kind;
+use self::parse::{Checked, Kind};
 use crate::dns::Query;
 
 /// Octets of an expression at most.
@@ -21,6 +21,8 @@ const LENGTH_MAX: usize = 16 << 10;
 pub struct Expression {
     root: Node,
     kind: Kind,
+    /// States of the patterns in it, about.
+    pub states: usize,
 }
 
 /// Why a text is no expression.
@@ -40,8 +42,8 @@ impl Expression {
             let what = format!("the expression has {} octets, at most {LENGTH_MAX} are read", text.len());
             return Err(InvalidExpression { what, at: 1 });
         }
-        let (root, kind) = parse::parse(text)?;
-        Ok(Self { root, kind })
+        let Checked { node: root, kind, states } = parse::parse(text)?;
+        Ok(Self { root, kind, states })
     }
 
     /// Whether it is true or false at all; what is neither counts as false, as in CoreDNS.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use ipnet::IpNet;
 use regex::Regex;
@@ -32,8 +33,15 @@ pub enum Node {
     Compare(Comparison, Box<Node>, Box<Node>),
     Calculate(Calculation, Box<Node>, Box<Node>),
     In(Box<Node>, Box<Node>),
-    Matches(Box<Node>, Regex),
+    Matches(Box<Node>, Pattern),
     Choice(Box<[Node; 3]>),
+}
+
+/// A valid regular expression, compiled when it is first needed: reading a configuration alone costs less.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    text: String,
+    compiled: OnceLock<Option<Regex>>,
 }
 
 /// What is known of a query.
@@ -106,7 +114,7 @@ impl Node {
             Self::Compare(how, left, right) => Value::Truth(how.holds(&left.value(query)?, &right.value(query)?)),
             Self::Calculate(how, left, right) => Value::Number(how.result(left.number(query)?, right.number(query)?)?),
             Self::In(item, list) => Value::Truth(list.contains(&item.value(query)?, query)?),
-            Self::Matches(text, pattern) => Value::Truth(pattern.is_match(&text.text(query)?)),
+            Self::Matches(text, pattern) => Value::Truth(pattern.regex()?.is_match(&text.text(query)?)),
             Self::Choice(parts) => {
                 let [condition, consequence, alternative] = parts.as_ref();
                 return if condition.truth(query)? { consequence } else { alternative }.value(query);
@@ -171,6 +179,16 @@ fn all(nodes: &[Node], wanted: bool, query: &Query) -> Option<bool> {
         }
     }
     Some(true)
+}
+
+impl Pattern {
+    pub fn new(text: String) -> Self {
+        Self { text, compiled: OnceLock::new() }
+    }
+
+    fn regex(&self) -> Option<&Regex> {
+        self.compiled.get_or_init(|| Regex::new(&self.text).ok()).as_ref()
+    }
 }
 
 impl Fact {

@@ -2,7 +2,7 @@
 
 use super::InvalidExpression;
 use super::lex::{Token, Word, words};
-use super::node::{Fact, Node};
+use super::node::{Fact, Node, Pattern};
 use super::operator::Operator;
 use ipnet::IpNet;
 
@@ -11,9 +11,6 @@ use crate::config::text::Text;
 
 /// How deep an expression may be nested.
 const DEPTH_MAX: usize = 40;
-
-/// Patterns in an expression at most: each takes memory of its own.
-const PATTERNS_MAX: usize = 32;
 
 /// What a part of an expression gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,12 +56,19 @@ const FUNCTIONS: [(&str, usize); 5] = [("incidr", 2), ("metadata", 1), ("len", 1
 const NOT: u8 = 50;
 const NEGATIVE: u8 = 90;
 
+/// What was read, what it gives, and what the patterns in it cost.
+pub struct Checked {
+    pub node: Node,
+    pub kind: Kind,
+    pub states: usize,
+}
+
 /// Reads and checks an expression.
-pub fn parse(text: &str) -> Result<(Node, Kind), InvalidExpression> {
-    let mut parser = Parser { words: words(text)?, at: 0, depth: 0, patterns: 0 };
+pub fn parse(text: &str) -> Result<Checked, InvalidExpression> {
+    let mut parser = Parser { words: words(text)?, at: 0, depth: 0, states: 0 };
     let Part { node, kind, .. } = parser.expression(0)?;
     match parser.token() {
-        Token::End => Ok((node, kind)),
+        Token::End => Ok(Checked { node, kind, states: parser.states }),
         _ => Err(parser.unexpected("an operator, or the end")),
     }
 }
@@ -73,7 +77,7 @@ struct Parser {
     words: Vec<Word>,
     at: usize,
     depth: usize,
-    patterns: usize,
+    states: usize,
 }
 
 /// A part that was read, and how deep it is.
@@ -298,12 +302,10 @@ impl Parser {
         Ok(Part { node, kind, depth })
     }
 
-    fn pattern(&mut self, text: &str, at: usize) -> Result<regex::Regex, InvalidExpression> {
-        self.patterns += 1;
-        if self.patterns > PATTERNS_MAX {
-            return Err(Self::error_at(at, format!("more than {PATTERNS_MAX} patterns")));
-        }
-        pattern::compile(text).map_err(|what| Self::error_at(at, what))
+    fn pattern(&mut self, text: &str, at: usize) -> Result<Pattern, InvalidExpression> {
+        let checked = pattern::check(text).map_err(|what| Self::error_at(at, what))?;
+        self.states = self.states.saturating_add(checked.states);
+        Ok(Pattern::new(checked.text))
     }
 }
 
