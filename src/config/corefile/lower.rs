@@ -341,8 +341,8 @@ fn is_number(text: &str) -> bool {
 }
 
 /// The same zone on the same port may be served once, unless the blocks listen on different addresses, and by any number of
-/// blocks with a view beside that. Where the same
-/// zone is written in two letter cases, CoreDNS 1.13 takes both and answers for the one in lower case: we say so.
+/// blocks with a view beside that. Where the same zone is written in two letter cases, CoreDNS 1.13 takes both and answers for
+/// the one in lower case: we say so.
 fn leave_out_overlaps(
     config: &mut Config,
     written: &[Vec<WrittenKey<'_>>],
@@ -358,27 +358,18 @@ fn leave_out_overlaps(
             let others = kept.entry((key.key.zone.clone(), port)).or_default();
             let key_at = |(block, place): (usize, usize)| written.get(block).and_then(|keys| keys.get(place));
             let overlapping = others.iter().position(|(other, _)| listen_together(config, *other, block));
-            let overlapping = overlapping.and_then(|at| Some((at, *others.get(at)?)));
-            let Some((at, other_block, other)) =
-                overlapping.and_then(|(at, other)| Some((at, other.0, key_at(other)?)))
-            else {
-                if !has_view(config, block) {
+            let has_view = config.servers.get(block).is_some_and(|server| server.view.is_some());
+            let Some((at, other)) = overlapping.and_then(|at| Some((at, key_at(*others.get(at)?)?))) else {
+                if !has_view {
                     others.push((block, place));
                 }
                 continue;
             };
             let zone = &key.zone;
-            if has_view(config, block) {
+            if has_view {
                 let is_bound = |block: usize| !addresses(config, block).is_empty();
-                let (line, is_alike) = (other.token.line, is_bound(other_block) == is_bound(block));
-                match is_alike {
-                    true => warnings.push(error_at(key.token, format!(
-                        "this block is never asked for {zone}: the one of line {line} has no view and stands before it"
-                    ))),
-                    false => errors.push(error_at(key.token, format!(
-                        "cannot serve {zone} on port {port}: it overlaps with line {line}; give both the same `bind`"
-                    ))),
-                }
+                let is_alike = others.get(at).is_some_and(|(other, _)| is_bound(*other) == is_bound(block));
+                tell_of_view(key, other, is_alike, warnings, errors);
                 continue;
             }
             if other.zone == key.zone {
@@ -411,8 +402,26 @@ fn leave_out_overlaps(
     config.servers.retain(|server| !server.keys.is_empty());
 }
 
-fn has_view(config: &Config, block: usize) -> bool {
-    config.servers.get(block).is_some_and(|server| server.view.is_some())
+/// What is wrong with a block with a view behind one without, for the same zone: where both listen alike it is never asked,
+/// and else CoreDNS refuses it.
+fn tell_of_view(
+    key: &WrittenKey<'_>,
+    other: &WrittenKey<'_>,
+    is_alike: bool,
+    warnings: &mut Vec<CorefileError>,
+    errors: &mut Vec<CorefileError>,
+) {
+    let (zone, line) = (&key.zone, other.token.line);
+    match is_alike {
+        true => warnings.push(error_at(
+            key.token,
+            format!("this block is never asked for {zone}: the one of line {line} has no view and stands before it"),
+        )),
+        false => errors.push(error_at(
+            key.token,
+            format!("cannot serve {zone}: it overlaps with line {line}; give both the same `bind`"),
+        )),
+    }
 }
 
 fn addresses(config: &Config, block: usize) -> &[BindAddress] {

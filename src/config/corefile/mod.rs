@@ -22,7 +22,7 @@ pub use self::costs::{Costs, bounded};
 pub use self::cursor::{Cursor, parse_duration, parse_zone};
 pub use self::lower::parse_keys;
 pub use self::parse::expand;
-use self::similar::similar;
+pub(super) use self::similar::similar;
 use self::surroundings::NotText;
 pub use self::surroundings::{Surroundings, System, text};
 pub use self::write::{Writer, Written};

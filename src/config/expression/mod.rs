@@ -4,6 +4,7 @@
 //! for a query (`incidr` of a text that is no address, a remainder by zero) makes the condition false. There are no loops and
 //! no texts that grow, so the time for a query is bounded by the length of the expression.
 
+mod function;
 mod lex;
 mod node;
 mod operator;

@@ -1,13 +1,10 @@
 //! Words to a checked expression. Operators bind as in expr-lang.
 
-use super::InvalidExpression;
 use super::lex::{Token, Word, words};
-use super::node::{Fact, Node, Pattern};
+use super::node::{Node, Pattern};
 use super::operator::Operator;
-use ipnet::IpNet;
-
+use super::{InvalidExpression, function};
 use crate::config::directive::pattern;
-use crate::config::text::Text;
 
 /// How deep an expression may be nested.
 const DEPTH_MAX: usize = 40;
@@ -31,26 +28,6 @@ impl Kind {
         }
     }
 }
-
-/// The functions that are facts of the query, and what they give.
-const FACTS: [(&str, Fact, Kind); 13] = [
-    ("bufsize", Fact::Bufsize, Kind::Number),
-    ("class", Fact::Class, Kind::Text),
-    ("client_ip", Fact::ClientIp, Kind::Text),
-    ("do", Fact::Do, Kind::Truth),
-    ("id", Fact::Id, Kind::Number),
-    ("name", Fact::Name, Kind::Text),
-    ("opcode", Fact::Opcode, Kind::Number),
-    ("port", Fact::Port, Kind::Text),
-    ("proto", Fact::Proto, Kind::Text),
-    ("server_ip", Fact::ServerIp, Kind::Text),
-    ("server_port", Fact::ServerPort, Kind::Text),
-    ("size", Fact::Size, Kind::Number),
-    ("type", Fact::Type, Kind::Text),
-];
-
-/// The functions that take something: how many arguments, all of them texts.
-const FUNCTIONS: [(&str, usize); 5] = [("incidr", 2), ("metadata", 1), ("len", 1), ("lower", 1), ("upper", 1)];
 
 /// How the prefixes `not` and `-` bind.
 const NOT: u8 = 50;
@@ -205,7 +182,7 @@ impl Parser {
                 "true" => Ok(Part::leaf(Node::Truth(true), Kind::Truth)),
                 "false" => Ok(Part::leaf(Node::Truth(false), Kind::Truth)),
                 _ if self.take("(") => self.call(&name, at),
-                _ => Err(Self::error_at(at, no_such_name(&name))),
+                _ => Err(Self::error_at(at, function::no_such_name(&name))),
             },
             Token::Sign(_) | Token::End => {
                 self.at -= 1;
@@ -256,25 +233,9 @@ impl Parser {
     /// A function, from behind the opening bracket.
     fn call(&mut self, name: &str, at: usize) -> Result<Part, InvalidExpression> {
         let arguments = self.parts(")")?;
-        let fact = FACTS.iter().find(|(known, ..)| *known == name);
-        let count = match FUNCTIONS.iter().find(|(known, _)| *known == name) {
-            Some((_, count)) => *count,
-            None if fact.is_some() => 0,
-            None => return Err(Self::error_at(at, no_such_name(name))),
-        };
-        if arguments.len() != count || arguments.iter().any(|argument| argument.kind != Kind::Text) {
-            let takes = match count {
-                0 => "nothing",
-                1 => "one text",
-                _ => "two texts",
-            };
-            return Err(Self::error_at(at, format!("{name}() takes {takes}")));
-        }
-        if let Some((_, fact, kind)) = fact {
-            return Ok(Part::leaf(Node::Fact(*fact), *kind));
-        }
         let depth = 1 + arguments.iter().map(|argument| argument.depth).max().unwrap_or_default();
-        let (node, kind) = function(name, arguments.into_iter().map(|argument| argument.node).collect(), at)?;
+        let arguments = arguments.into_iter().map(|argument| (argument.node, argument.kind)).collect();
+        let (node, kind) = function::call(name, arguments).map_err(|what| Self::error_at(at, what))?;
         Ok(Part { node, kind, depth })
     }
 
@@ -312,41 +273,4 @@ impl Parser {
 fn with(mut parts: Vec<Node>, part: Node) -> Vec<Node> {
     parts.push(part);
     parts
-}
-
-/// The node of a function that takes something, and what it gives.
-fn function(name: &str, arguments: Vec<Node>, at: usize) -> Result<(Node, Kind), InvalidExpression> {
-    let error = |what: String| Err(InvalidExpression { what, at });
-    let mut arguments = arguments.into_iter();
-    let (Some(first), second) = (arguments.next(), arguments.next()) else { return error(no_such_name(name)) };
-    Ok(match (name, first, second) {
-        ("incidr", address, Some(Node::Text(text))) => match IpNet::read(&text).filter(|_| text.contains('/')) {
-            Some(prefix) => (Node::IncidrOf(address.into(), prefix), Kind::Truth),
-            None => return error(format!("{text:?} is no prefix such as 10.0.0.0/8")),
-        },
-        ("incidr", address, Some(prefix)) => (Node::Incidr(address.into(), prefix.into()), Kind::Truth),
-        ("metadata", Node::Text(label), None) if label.starts_with("geoip/") => {
-            return error(format!("there is no {label:?}: Landfall does not know where addresses are (geoip)"));
-        }
-        ("metadata", label, None) => (Node::Metadata(label.into()), Kind::Text),
-        ("len", text, None) => (Node::Length(text.into()), Kind::Number),
-        ("lower", text, None) => (Node::Lower(text.into()), Kind::Text),
-        ("upper", text, None) => (Node::Upper(text.into()), Kind::Text),
-        _ => return error(no_such_name(name)),
-    })
-}
-
-/// What to do about a name that stands for nothing.
-fn no_such_name(name: &str) -> String {
-    let mut known = FACTS.iter().map(|(known, ..)| *known).chain(FUNCTIONS.iter().map(|(known, _)| *known));
-    match known.any(|known| known == name) {
-        true => format!("{name} is a function; write {name}()"),
-        false => {
-            let known: Vec<&str> = FACTS.iter().map(|(known, ..)| *known).collect();
-            format!(
-                "unknown name {name:?}; a text stands in single quotes, and the functions are {}, incidr, len, lower, metadata and upper",
-                known.join(", ")
-            )
-        }
-    }
 }

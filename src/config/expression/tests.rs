@@ -119,8 +119,8 @@ fn what_cannot_be_said_is_false() {
 
 #[test]
 fn a_mistake_is_told_with_its_place() {
-    refused("client_ipp() == '1'", "unknown name \"client_ipp\"", 1);
-    refused("name() == www", "a text stands in single quotes", 11);
+    refused("client_ipp() == '1'", "unknown name \"client_ipp\"; did you mean client_ip()?", 1);
+    refused("name() == www_example", "a text stands in single quotes, and the functions are bufsize, ", 11);
     refused("client_ip == '10.0.0.1'", "write client_ip()", 1);
     refused("type() == 1", "cannot take a text and a number", 8);
     refused("type() in 'A'", "cannot take a text and a text", 8);

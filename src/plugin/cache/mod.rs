@@ -173,7 +173,7 @@ impl Cache {
             let ttl = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
             answer.records_mut().for_each(|record| record.ttl = ttl);
         }
-        if is_local(&answer) || !query.recursion_desired {
+        if is_local(&answer) || answer.is_dropped() || !query.recursion_desired {
             return answer;
         }
         let may_be_kept = !is_disabled && !lifetime.is_zero() && lifetime::is_remembered(query, &answer);
