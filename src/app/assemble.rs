@@ -30,6 +30,7 @@ use crate::plugin::loadbalance::LoadBalance;
 use crate::plugin::log::Log;
 use crate::plugin::loop_detection::LoopDetection;
 use crate::plugin::prometheus::Prometheus;
+use crate::plugin::rewrite::Rewrite;
 use crate::plugin::template::Template;
 use crate::plugin::view::View;
 use crate::plugin::whoami::Whoami;
@@ -284,6 +285,7 @@ fn pipeline(
         dns64,
         chaos: server.chaos.clone().map(|config| Chaos::new(config, environment.host_name.clone())),
         loadbalance: server.loadbalance.clone().map(LoadBalance::new),
+        rewrite: (!server.rewrite.is_empty()).then(|| Rewrite::new(&server.rewrite)),
         acl: (!server.acl.is_empty()).then(acl),
         cache: server.cache.as_ref().map(|config| Cache::new(config, label, &view, metrics, refresh)),
         template: template.collect(),

@@ -116,6 +116,7 @@ directives! {
     prometheus: Prometheus,
     ready: Ready,
     reload: Reload,
+    rewrite: Rewrite,
     template: Template,
     view: View,
     whoami: Whoami,

@@ -12,7 +12,9 @@ use serde_with::{DeserializeAs, SerializeAs};
 
 use super::corefile::{parse_duration, parse_zone};
 use super::duration_text;
-use crate::dns::{Name, RecordType, name_text, parse_name, parse_type, type_mnemonic};
+use crate::dns::{
+    Class, Name, RecordType, ResponseCode, class_mnemonic, mnemonic, name_text, parse_name, parse_type, type_mnemonic,
+};
 
 /// A value that is written as one word.
 pub trait Text: Sized {
@@ -144,6 +146,31 @@ impl Text for IpNet {
 
     fn text(&self) -> String {
         self.to_string()
+    }
+}
+
+impl Text for Class {
+    const WHAT: &'static str = "a class: IN, CH, CS, HS, NONE or ANY";
+
+    fn read(text: &str) -> Option<Self> {
+        [1, 2, 3, 4, 254, 255].into_iter().map(Self::from).find(|class| class_mnemonic(*class) == text)
+    }
+
+    fn text(&self) -> String {
+        class_mnemonic(*self).into_owned()
+    }
+}
+
+impl Text for ResponseCode {
+    const WHAT: &'static str = "a response code such as NXDOMAIN";
+
+    fn read(text: &str) -> Option<Self> {
+        let text = if text == "NOTIMPL" { "NOTIMP" } else { text };
+        (0..=23u8).map(|number| Self::from(number >> 4, number & 0xf)).find(|code| mnemonic(*code) == text)
+    }
+
+    fn text(&self) -> String {
+        mnemonic(*self).into_owned()
     }
 }
 

@@ -4,6 +4,7 @@
 //! input or output, and never reads a clock.
 
 mod answer;
+mod explanation;
 mod footprint;
 mod metadata;
 mod mnemonic;
@@ -13,6 +14,7 @@ mod type_mnemonic;
 mod wire;
 
 pub use answer::{Answer, ExtendedError};
+pub use explanation::{Explanation, Step};
 pub use footprint::footprint_bytes;
 pub use hickory_proto::op::{OpCode, ResponseCode};
 pub use hickory_proto::rr::{DNSClass as Class, Name, RData, Record, RecordType, rdata};

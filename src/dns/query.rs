@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::{Class, Metadata, Name, RecordType};
+use super::{Class, Explanation, Metadata, Name, RecordType};
 
 /// A parsed and accepted query: opcode QUERY, exactly one question, QR clear.
 #[derive(Clone, Debug)]
@@ -35,6 +35,10 @@ pub struct Query {
     pub depth: u8,
     /// What plugins say of it (`metadata`).
     pub metadata: Metadata,
+    /// Options of EDNS that other servers are asked with, as (code, octets); never the client's own.
+    pub upstream_options: Vec<(u16, Vec<u8>)>,
+    /// Takes what happens to it; None while serving.
+    pub explanation: Option<Explanation>,
 }
 
 /// What a client said in its OPT record (RFC 6891), version 0.
@@ -89,6 +93,8 @@ impl Query {
             size_bytes: 0,
             depth: 0,
             metadata: Metadata::default(),
+            upstream_options: Vec::new(),
+            explanation: None,
         }
     }
 
@@ -96,7 +102,13 @@ impl Query {
     ///
     /// None if the chain of look-ups is longer than [`Query::DEPTH_MAX`].
     pub fn follow_up(&self, name: Name, record_type: RecordType) -> Option<Query> {
-        (self.depth < Self::DEPTH_MAX).then(|| Query { name, record_type, depth: self.depth + 1, ..self.clone() })
+        (self.depth < Self::DEPTH_MAX).then(|| Query {
+            name,
+            record_type,
+            depth: self.depth + 1,
+            upstream_options: Vec::new(),
+            ..self.clone()
+        })
     }
 
     /// The longest answer that the client takes, in octets, as it says itself.
@@ -104,6 +116,13 @@ impl Query {
         match self.transport {
             Transport::Udp => self.edns.as_ref().map_or(512, |edns| edns.udp_size),
             Transport::Tcp => u16::MAX,
+        }
+    }
+
+    /// Tells what `plugin` did with the query and why, if anybody wants to know.
+    pub fn explain(&self, plugin: &'static str, text: impl FnOnce() -> String) {
+        if let Some(explanation) = &self.explanation {
+            explanation.tell(self.depth, plugin, text());
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Pipeline, Router, acl};
 use crate::config::directive::Dns64 as Config;
 use crate::dns::{
-    Answer, Name, Query, RData, Record, RecordType, ResponseCode, address_of_reverse_name, parse_name, rdata,
+    Answer, Class, Name, Query, RData, Record, RecordType, ResponseCode, address_of_reverse_name, parse_name, rdata,
     reverse_name,
 };
 use crate::metrics::Metrics;
@@ -57,7 +57,7 @@ impl Dns64 {
             RecordType::PTR => self.embedded(&query.name).is_some(),
             _ => false,
         };
-        is_for_client && is_for_type
+        is_for_client && is_for_type && query.class == Class::IN
     }
 
     /// Answers a query that [`Dns64::applies_to`].

@@ -131,6 +131,8 @@ mod tests {
             size_bytes: 54,
             depth: 0,
             metadata: Metadata::default(),
+            upstream_options: Vec::new(),
+            explanation: None,
         }
     }
 

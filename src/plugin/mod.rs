@@ -20,6 +20,7 @@ pub mod loadbalance;
 pub mod log;
 pub mod loop_detection;
 pub mod prometheus;
+pub mod rewrite;
 pub mod template;
 pub mod view;
 pub mod whoami;

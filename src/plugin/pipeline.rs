@@ -18,6 +18,7 @@ use super::kubernetes::Kubernetes;
 use super::loadbalance::LoadBalance;
 use super::log::Log;
 use super::loop_detection::LoopDetection;
+use super::rewrite::Rewrite;
 use super::template::Template;
 use super::view::View;
 use super::whoami::Whoami;
@@ -37,6 +38,7 @@ pub struct Pipeline {
     pub dns64: Option<Dns64>,
     pub chaos: Option<Chaos>,
     pub loadbalance: Option<LoadBalance>,
+    pub rewrite: Option<Rewrite>,
     pub acl: Option<Acl>,
     pub cache: Option<Cache>,
     pub template: Vec<Template>,
@@ -62,6 +64,7 @@ impl Pipeline {
                 dns64: None,
                 chaos: None,
                 loadbalance: None,
+                rewrite: None,
                 acl: None,
                 cache: None,
                 template: _,
@@ -117,47 +120,60 @@ impl Pipeline {
     }
 
     async fn answer_in_time(&self, query: &Query, router: &Router) -> Answer {
-        if query.class != Class::IN {
-            return self.answer_other_class(query);
-        }
-        // Nobody gets a whole zone from here, and a transfer of many messages could not be forwarded.
-        if matches!(query.record_type, RecordType::AXFR | RecordType::IXFR) {
-            return self.refusal(query).unwrap_or_else(Answer::refused);
-        }
         match &self.dns64 {
             Some(dns64) if dns64.applies_to(query) => dns64.answer(query, self, router).await,
             _ => self.answer_as_asked(query, router).await,
         }
     }
 
-    /// Questions of class CH and the like: `chaos`, or nobody. They are never forwarded.
-    fn answer_other_class(&self, query: &Query) -> Answer {
+    /// What is behind DNS64: the answer without any synthesis.
+    pub async fn answer_as_asked(&self, query: &Query, router: &Router) -> Answer {
         if let Some(answer) = self.chaos.as_ref().and_then(|chaos| chaos.lookup(query)) {
             return answer;
         }
-        if let Some(refusal) = self.refusal(query) {
-            return refusal;
-        }
-        let is_local = self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serves(&query.name));
-        let is_forwarded = !is_local && self.forward.iter().any(|forward| forward.covers(&query.name));
-        Answer::refused().with_recursion_available(is_forwarded)
-    }
-
-    /// What is behind DNS64: the answer without any synthesis.
-    pub async fn answer_as_asked(&self, query: &Query, router: &Router) -> Answer {
-        let mut answer = match self.refusal(query) {
-            Some(refusal) => refusal,
-            None => self.answer_from_cache(query, router).await,
-        };
+        let mut answer = self.answer_rewritten(query, router).await;
         if let Some(loadbalance) = &self.loadbalance {
             loadbalance.arrange(&mut answer);
         }
         answer
     }
 
+    async fn answer_rewritten(&self, query: &Query, router: &Router) -> Answer {
+        let Some(rewrite) = &self.rewrite else { return self.answer_if_allowed(query, router).await };
+        match rewrite.rewrite(query) {
+            Ok(None) => self.answer_if_allowed(query, router).await,
+            Ok(Some(rewritten)) => {
+                let answer = self.answer_if_allowed(&rewritten.query, router).await;
+                rewritten.restore(answer, router).await
+            }
+            Err(no_name) => no_name.answer(),
+        }
+    }
+
+    async fn answer_if_allowed(&self, query: &Query, router: &Router) -> Answer {
+        if let Some(refusal) = self.refusal(query) {
+            return refusal;
+        }
+        if query.class != Class::IN {
+            return self.answer_other_class(query);
+        }
+        // Nobody gets a whole zone from here, and a transfer of many messages could not be forwarded.
+        if matches!(query.record_type, RecordType::AXFR | RecordType::IXFR) {
+            return Answer::refused();
+        }
+        self.answer_from_cache(query, router).await
+    }
+
     /// What the client gets in place of an answer, if `acl` does not let it ask.
     pub fn refusal(&self, query: &Query) -> Option<Answer> {
         self.acl.as_ref()?.refusal(query)
+    }
+
+    /// Questions of class CH and the like that `chaos` does not answer: nobody does, and they are never forwarded.
+    fn answer_other_class(&self, query: &Query) -> Answer {
+        let is_local = self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serves(&query.name));
+        let is_forwarded = !is_local && self.forward.iter().any(|forward| forward.covers(&query.name));
+        Answer::refused().with_recursion_available(is_forwarded)
     }
 
     async fn answer_from_cache(&self, query: &Query, router: &Router) -> Answer {

@@ -15,7 +15,7 @@ use crate::config::{Config, REFERENCES, Scheme, ServerBlock, ServerKey};
 use crate::dns::{Name, parse_name, reverse_zones};
 
 /// Directives of CoreDNS, and of what distributions add to it, that are not built yet, and what they do.
-const NOT_BUILT: [(&str, &str); 39] = [
+const NOT_BUILT: [(&str, &str); 38] = [
     ("any", "ANY is answered minimally without it"),
     ("auto", "it serves zone files of a folder"),
     ("autopath", "it walks the search list for clients"),
@@ -44,7 +44,6 @@ const NOT_BUILT: [(&str, &str); 39] = [
     ("pprof", "it profiles the process"),
     ("proxyproto", "it reads PROXY headers"),
     ("quic", "it tunes QUIC listeners"),
-    ("rewrite", "it changes questions and answers"),
     ("root", "it is the folder of relative file names"),
     ("route53", "it serves Route 53 zones"),
     ("secondary", "it serves transferred zones"),

@@ -54,6 +54,11 @@ fn too_large(text: &str) -> String {
     format!("regex {text:?} is too large: it repeats too much, or there are too many like it")
 }
 
+/// How many groups a pattern has that was read by [`lower_pattern`].
+pub fn groups(pattern: &str) -> usize {
+    regex_syntax::parse(pattern).map_or(0, |pattern| pattern.properties().explicit_captures_len())
+}
+
 /// Go's rule for repetitions, and for what repetitions in repetitions come to.
 fn repeats_at_most(pattern: &Hir, most: u32) -> bool {
     match pattern.kind() {

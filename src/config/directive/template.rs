@@ -7,7 +7,7 @@ use serde_with::serde_as;
 use super::{Directive, Fallthrough, Opt, Reference, is_default};
 use crate::config::corefile::{CorefileError, Cursor, Writer};
 use crate::config::text::{AsText, Expanded, Text};
-use crate::dns::{Class, Name, RecordType, ResponseCode, class_mnemonic, mnemonic, parse_type, type_mnemonic};
+use crate::dns::{Class, Name, RecordType, ResponseCode};
 
 /// A fixed answer for the names that a pattern matches.
 #[serde_as]
@@ -150,24 +150,17 @@ impl Template {
     }
 }
 
-fn parse_class(text: &str) -> Option<Class> {
-    match text {
-        "CS" => Some(Class::from(2)),
-        _ => text.parse().ok(),
-    }
-}
-
 impl Text for TemplateClass {
     const WHAT: &'static str = "classes are upper case: IN, CH or ANY";
 
     fn read(text: &str) -> Option<Self> {
-        if text == "ANY" { Some(Self::Any) } else { parse_class(text).map(Self::One) }
+        if text == "ANY" { Some(Self::Any) } else { Class::read(text).map(Self::One) }
     }
 
     fn text(&self) -> String {
         match self {
             Self::Any => "ANY".to_owned(),
-            Self::One(class) => class_mnemonic(*class).into_owned(),
+            Self::One(class) => class.text(),
         }
     }
 }
@@ -176,38 +169,13 @@ impl Text for TemplateType {
     const WHAT: &'static str = "types are upper case, such as AAAA, or ANY";
 
     fn read(text: &str) -> Option<Self> {
-        if text == "ANY" { Some(Self::Any) } else { parse_type(text).map(Self::One) }
+        if text == "ANY" { Some(Self::Any) } else { RecordType::read(text).map(Self::One) }
     }
 
     fn text(&self) -> String {
         match self {
             Self::Any => "ANY".to_owned(),
-            Self::One(record_type) => type_mnemonic(*record_type).into_owned(),
+            Self::One(record_type) => record_type.text(),
         }
-    }
-}
-
-impl Text for ResponseCode {
-    const WHAT: &'static str = "a response code such as NXDOMAIN";
-
-    fn read(text: &str) -> Option<Self> {
-        Some(match text {
-            "NOERROR" => ResponseCode::NoError,
-            "FORMERR" => ResponseCode::FormErr,
-            "SERVFAIL" => ResponseCode::ServFail,
-            "NXDOMAIN" => ResponseCode::NXDomain,
-            "NOTIMP" | "NOTIMPL" => ResponseCode::NotImp,
-            "REFUSED" => ResponseCode::Refused,
-            "YXDOMAIN" => ResponseCode::YXDomain,
-            "YXRRSET" => ResponseCode::YXRRSet,
-            "NXRRSET" => ResponseCode::NXRRSet,
-            "NOTAUTH" => ResponseCode::NotAuth,
-            "NOTZONE" => ResponseCode::NotZone,
-            _ => return None,
-        })
-    }
-
-    fn text(&self) -> String {
-        mnemonic(*self).into_owned()
     }
 }

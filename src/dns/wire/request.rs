@@ -8,6 +8,7 @@ use crate::dns::{Edns, Metadata, Name, Query, RecordType, Transport};
 
 /// What is to be done with a packet that came to a listener.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most packets are queries, and each is moved once")]
 pub enum Request {
     /// Nothing: an answer (QR=1) or too short to answer.
     Ignored,
@@ -54,6 +55,8 @@ pub fn parse_request(packet: &[u8], client: SocketAddr, local: SocketAddr, trans
             size_bytes: packet.len(),
             depth: 0,
             metadata: Metadata::default(),
+            upstream_options: Vec::new(),
+            explanation: None,
         }),
     }
 }

@@ -180,6 +180,8 @@ mod tests {
             size_bytes: 0,
             depth: 0,
             metadata: Metadata::default(),
+            upstream_options: Vec::new(),
+            explanation: None,
         }
     }
 

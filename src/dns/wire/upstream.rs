@@ -2,6 +2,7 @@
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query as Question};
 use hickory_proto::rr::rdata::NULL;
+use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError, Restrict};
 
 use super::reader::Reader;
@@ -169,11 +170,14 @@ impl From<DecodeError> for Malformed {
     }
 }
 
-/// Writes the question of a client as we ask it of another server: RD, CD and DO are the client's, everything else is
-/// ours. The id is 0 until somebody sends it.
+/// Writes the question of a client as we ask it of another server: RD, CD and DO are the client's, options are those of
+/// [`Query::upstream_options`], everything else is ours. The id is 0 until somebody sends it.
 pub fn encode_question(query: &Query) -> Vec<u8> {
     let mut edns = Edns::new();
     edns.set_max_payload(UDP_SIZE_MAX).set_dnssec_ok(query.dnssec_ok());
+    for (code, data) in &query.upstream_options {
+        edns.options_mut().insert(EdnsOption::Unknown(*code, data.clone()));
+    }
     encode_with(query, Some(edns))
 }
 
