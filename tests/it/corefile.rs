@@ -175,6 +175,19 @@ fn corners_of_the_grammar_get_the_verdict_of_coredns() {
 }
 
 #[test]
+fn expressions_of_views_get_the_verdict_of_coredns() {
+    let text = std::fs::read_to_string(folder().join("expressions.txt")).expect("the expressions");
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (verdict, expression) = line.split_once(' ').expect("a verdict and an expression");
+        let corefile = format!(". {{\nview v {{\nexpr {expression}\n}}\n}}\n");
+        let read = read(&corefile, "Corefile", &Recorded);
+        assert_eq!(read.is_ok(), verdict == "accept", "{line}: {read:?}");
+        let errors = read.err().unwrap_or_default();
+        assert!(errors.iter().all(|error| error.line == 3), "{errors:?}");
+    }
+}
+
+#[test]
 fn a_configuration_is_read_as_it_was_written_as_a_corefile_and_as_yaml() {
     let mut count = 0;
     for sample in samples("real/INDEX.tsv", 1).into_iter().chain(samples("probes/EXPECTED.tsv", 0)).chain(corners()) {

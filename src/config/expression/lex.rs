@@ -119,22 +119,17 @@ impl<'a> Lexer<'a> {
             match self.next_char() {
                 None => return Err(error),
                 end if end == quote => return Ok(Token::Text(text)),
-                Some('\\') => text.push(self.escaped()?),
+                Some('\\') => text.push(self.escaped(quote)?),
                 Some(other) => text.push(other),
             }
         }
     }
 
     /// What a backslash in a text and what follows it stand for.
-    fn escaped(&mut self) -> Result<char, InvalidExpression> {
+    fn escaped(&mut self, quote: Option<char>) -> Result<char, InvalidExpression> {
         let error = self.error(r"no such escape; a backslash in a text is written twice, as in '\\.'");
-        let escape = self.next_char();
-        let digits = match escape {
-            Some('x') => 2,
-            Some('u') => 4,
-            Some('U') => 8,
-            _ => 0,
-        };
+        let (before, escape) = (self.rest, self.next_char());
+        let number = |text: &str, radix| u32::from_str_radix(text, radix).ok().and_then(char::from_u32);
         let character = match escape {
             Some('a') => Some('\u{7}'),
             Some('b') => Some('\u{8}'),
@@ -143,9 +138,15 @@ impl<'a> Lexer<'a> {
             Some('r') => Some('\r'),
             Some('t') => Some('\t'),
             Some('v') => Some('\u{b}'),
-            Some('\\' | '\'' | '"') => escape,
-            Some('x' | 'u' | 'U') => u32::from_str_radix(self.take(digits), 16).ok().and_then(char::from_u32),
-            _ => None,
+            Some('\\') => escape,
+            Some('x') => number(self.take(2), 16),
+            Some('u') => number(self.take(4), 16),
+            Some('U') => number(self.take(8), 16),
+            Some('0'..='3') => {
+                self.take(2);
+                number(before.get(..3).unwrap_or_default(), 8)
+            }
+            _ => escape.filter(|_| escape == quote),
         };
         character.ok_or(error)
     }
