@@ -363,6 +363,9 @@ fn acl_takes_actions_types_and_prefixes() {
     refused_rule("block net 10.0.0.0/8, 10.1.0.0/16", "not \"10.0.0.0/8,\"");
     refused(&block("acl { block }"), "put '}' on a line of its own");
     warned(&block("acl"), "there are no rules");
+    let servers =
+        warned(&block("acl a..b {\ndrop\n}\nmetadata a..b\nlog a..b {x}"), "\"a..b\" is no zone and is left out");
+    assert_eq!(only(servers).directives(), Vec::<&str>::new(), "for no name is not for every name");
 }
 
 #[test]

@@ -86,7 +86,10 @@ impl Directive for Acl {
             if acl.rules.is_empty() {
                 cursor.warn("there are no rules, so that everything is allowed");
             }
-            lists.push(acl);
+            // Without any zone that is one, it is for no name; a warning says so.
+            if !acl.zones.is_empty() {
+                lists.push(acl);
+            }
         }
         Ok(lists)
     }

@@ -97,7 +97,10 @@ impl Directive for LogRule {
             if classes.is_empty() {
                 classes.push(LogClass::All);
             }
-            rules.push(Self { zones, format, classes });
+            // Without any zone that is one, it is for no name; a warning says so.
+            if !zones.is_empty() {
+                rules.push(Self { zones, format, classes });
+            }
         }
         Ok(rules)
     }

@@ -42,7 +42,8 @@ impl Directive for Metadata {
         }
         match cursor.advance() {
             true => Err(cursor.once()),
-            false => Ok(Some(Self { zones })),
+            // Without any zone that is one, it is for no name; a warning says so.
+            false => Ok((!zones.is_empty()).then_some(Self { zones })),
         }
     }
 
