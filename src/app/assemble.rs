@@ -178,7 +178,7 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
     let mut assembly = Assembly::default();
     let mut zones: BTreeMap<ListenAddress, Vec<Zone>> = BTreeMap::new();
     let mut queues = Vec::new();
-    for server in &config.servers {
+    for (block, server) in config.servers.iter().enumerate() {
         let place_error = |source| {
             let zone = server.keys.first().map(|key| key.zone.clone()).unwrap_or_default();
             AssembleError::Place { zone, source }
@@ -210,7 +210,7 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
                     directive,
                 };
                 assembly.enabled.extend(server.directives().into_iter().map(enabled));
-                served.push(zone_of(zone, server, pipeline.clone(), &label, environment));
+                served.push(zone_of(zone, block, server, pipeline.clone(), &label, environment));
             }
         }
     }
@@ -231,6 +231,7 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
 
 fn zone_of(
     apex: Name,
+    block: usize,
     server: &ServerBlock,
     pipeline: Arc<Pipeline>,
     label: &str,
@@ -241,7 +242,7 @@ fn zone_of(
         Arc::new(Prometheus::new(metrics, label.to_owned(), name_text(&apex), view_label(server)))
     };
     let prometheus = server.prometheus.as_ref().map(count);
-    Zone { apex, pipeline, prometheus }
+    Zone { apex, block, pipeline, prometheus }
 }
 
 /// What metrics call a listener: `dns://:53`, `dns://[::1]:53`.

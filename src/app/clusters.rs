@@ -78,6 +78,20 @@ impl Clusters {
         readiness
     }
 
+    /// Whether the configuration needs none.
+    pub fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// The resources of which nothing was listed yet.
+    pub fn unheard(&self) -> Vec<&'static str> {
+        let snapshots = self.running.values().map(|running| (running.store.wanted(), running.store.load()));
+        let unheard = snapshots.flat_map(|(wanted, snapshot)| {
+            wanted.iter().copied().filter(move |resource| !snapshot.is_synced(*resource))
+        });
+        unheard.map(Resource::plural).collect()
+    }
+
     /// Waits until everything was listed once, at most `patience`.
     pub async fn wait(&self, patience: Duration) {
         let deadline = Instant::now() + patience;

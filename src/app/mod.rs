@@ -5,6 +5,7 @@
 
 pub mod assemble;
 mod clusters;
+pub mod explain;
 mod generation;
 mod interfaces;
 mod log;

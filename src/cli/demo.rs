@@ -9,7 +9,7 @@ use crate::app::{Access, Options};
 use crate::config::corefile::Source;
 
 const COREFILE: &str = include_str!("../../config/demo/Corefile");
-const CLUSTER: &str = include_str!("../../config/demo/cluster.yaml");
+pub const CLUSTER: &str = include_str!("../../config/demo/cluster.yaml");
 
 /// What can be asked, and what it shows; behind the colon, what is in the answer.
 const QUESTIONS: [(&str, &str); 9] = [
@@ -30,14 +30,19 @@ const QUESTIONS: [(&str, &str); 9] = [
     ),
 ];
 
-/// Answers queries for the built-in cluster until it is told to stop.
-pub fn run(arguments: DemoArguments) -> ExitCode {
+/// The Corefile of the built-in cluster.
+pub fn source() -> Source {
     // `localhost` without IPv6 is rare, but no reason to show nothing.
     let has_v6 = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
-    let corefile = if has_v6 { COREFILE.to_owned() } else { COREFILE.replace("bind 127.0.0.1 ::1", "bind 127.0.0.1") };
+    let text = if has_v6 { COREFILE.to_owned() } else { COREFILE.replace("bind 127.0.0.1 ::1", "bind 127.0.0.1") };
+    Source::Text { name: "config/demo/Corefile".to_owned(), text }
+}
+
+/// Answers queries for the built-in cluster until it is told to stop.
+pub fn run(arguments: DemoArguments) -> ExitCode {
     let access = Access { built_in: Some(CLUSTER), ..Access::default() };
     crate::app::run(&Options {
-        corefile: Source::Text { name: "config/demo/Corefile".to_owned(), text: corefile },
+        corefile: source(),
         port: arguments.port,
         pidfile: None,
         quiet: true,

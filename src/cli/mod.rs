@@ -5,18 +5,23 @@
 mod check;
 mod convert;
 mod demo;
+mod explain;
 mod serve;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{Read as _, Write as _};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::app::Access;
+use crate::app::explain::Request;
 use crate::config::REFERENCES;
 use crate::config::corefile::{self, Source};
+use crate::dns::{Transport, parse_name, parse_type};
 
 /// Exit code for arguments that cannot be understood.
 const USAGE: u8 = 2;
@@ -52,6 +57,9 @@ enum Command {
         /// The Corefile; `stdin` or `-` reads it from there.
         file: PathBuf,
     },
+    /// Answer one question without listening, and print step by step what led to the answer. Ends with 0 if there is an
+    /// answer, with 1 if the configuration has mistakes, with 3 if the answer is SERVFAIL or nothing comes back.
+    Explain(ExplainFlags),
     /// Print a Corefile as YAML, or YAML as a Corefile.
     Convert {
         /// The configuration; `stdin` or `-` reads it from there.
@@ -69,6 +77,77 @@ enum Command {
         #[arg(long = "dns.port", alias = "p", short = 'p', value_name = "PORT", default_value_t = 5300)]
         port: u16,
     },
+}
+
+#[derive(Debug, Args)]
+struct ExplainFlags {
+    /// The name that is asked for.
+    name: String,
+    /// The type.
+    #[arg(value_name = "TYPE", default_value = "A")]
+    record_type: String,
+    /// The configuration [default: as for serve].
+    #[arg(long, value_name = "FILE")]
+    conf: Option<PathBuf>,
+    /// The cluster and the configuration of `landfall demo`.
+    #[arg(long, conflicts_with_all = ["conf", "manifests", "kubeconfig"])]
+    demo: bool,
+    /// The address of the client, which decides about dns64, acl and views.
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    client: IpAddr,
+    /// Over what the client asks.
+    #[arg(long, value_name = "TRANSPORT", default_value = "udp", value_parser = ["udp", "tcp"])]
+    transport: String,
+    /// The port of the listener that is asked [default: that of the longest zone of the name].
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// Objects of the cluster from YAML files in place of an API server.
+    #[arg(long, value_name = "PATH", conflicts_with = "kubeconfig")]
+    manifests: Option<PathBuf>,
+    /// How to reach the cluster from outside it.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig.
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// Print JSON: question, listener, server_blocks, warnings, steps, answer, took_ms.
+    #[arg(long)]
+    json: bool,
+}
+
+impl ExplainFlags {
+    fn run(self) -> ExitCode {
+        let name = parse_name(&self.name).map_err(|error| error.to_string());
+        let record_type = parse_type(&self.record_type.to_ascii_uppercase())
+            .ok_or_else(|| format!("{:?} is no record type", self.record_type));
+        let (name, record_type) = match (name, record_type) {
+            (Ok(name), Ok(record_type)) => (name, record_type),
+            (Err(error), _) | (_, Err(error)) => {
+                complain(error);
+                return ExitCode::from(USAGE);
+            }
+        };
+        let source = match (self.demo, self.conf) {
+            (true, _) => demo::source(),
+            (false, None) => default_source(),
+            (false, Some(file)) => match source(file) {
+                Ok(source) => source,
+                Err(code) => return code,
+            },
+        };
+        let built_in = self.demo.then_some(demo::CLUSTER);
+        let request = Request {
+            source,
+            access: Access { kubeconfig: self.kubeconfig, context: self.context, built_in },
+            manifests: self.manifests,
+            name,
+            record_type,
+            client: self.client,
+            transport: if self.transport == "tcp" { Transport::Tcp } else { Transport::Udp },
+            port: self.port,
+        };
+        explain::run(request, self.json)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -143,6 +222,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Convert { file, to }) => {
             source(file).map_or_else(|code| code, |source| convert::run(&source, to))
         }
+        Some(Command::Explain(flags)) => flags.run(),
         Some(Command::Schema) => convert::schema(),
         Some(Command::Demo { port }) => demo::run(DemoArguments { port }),
     }

@@ -9,6 +9,7 @@ mod model;
 mod name;
 mod snapshot;
 mod store;
+mod version;
 
 pub use crate::config::selector::{InvalidSelector, Selector};
 pub use change::{Change, ObjectKey, Resource};
@@ -16,3 +17,4 @@ pub use model::{Endpoint, EndpointSlice, Labels, Namespace, Pod, Port, Service, 
 pub use name::ClusterName;
 pub use snapshot::{NamespaceView, ServiceView, Snapshot};
 pub use store::Store;
+pub use version::ResourceVersion;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::ResourceVersion;
+
 /// Labels of an object.
 pub type Labels = BTreeMap<String, String>;
 
@@ -31,6 +33,8 @@ pub struct Service {
     pub external_addresses: Vec<IpAddr>,
     /// Names of the load balancer.
     pub external_names: Vec<String>,
+    /// Its version when it last changed to DNS.
+    pub version: ResourceVersion,
 }
 
 /// What the name of a Service leads to.
@@ -68,6 +72,8 @@ pub struct EndpointSlice {
     pub endpoints: Vec<Endpoint>,
     /// Its ports.
     pub ports: Vec<Port>,
+    /// Its version when it last changed to DNS.
+    pub version: ResourceVersion,
 }
 
 /// An endpoint of an EndpointSlice.

@@ -38,9 +38,12 @@ pub fn read(text: &str, file: &str, surroundings: &dyn Surroundings) -> Result<L
     })?;
     let moved = |error: CorefileError| at(places.line(&written, error.line), error.what);
     match corefile::read(&written.text, file, surroundings) {
-        Ok(loaded) => {
-            Ok(Loaded { warnings: loaded.warnings.into_iter().map(moved).collect(), is_yaml: true, ..loaded })
-        }
+        Ok(loaded) => Ok(Loaded {
+            places: (0..loaded.places.len()).map(|server| format!("{file}:{}", places.line_of(server, ""))).collect(),
+            warnings: loaded.warnings.into_iter().map(moved).collect(),
+            is_yaml: true,
+            ..loaded
+        }),
         Err(errors) => Err(errors.into_iter().map(moved).collect()),
     }
 }
@@ -66,6 +69,11 @@ impl Places {
     /// The line of what stands in a line of the Corefile.
     fn line(&self, written: &Written, line: usize) -> usize {
         let (server, directive) = written.place(line);
+        self.line_of(server, directive)
+    }
+
+    /// The line of a directive of a server block, or of the block itself.
+    fn line_of(&self, server: usize, directive: &str) -> usize {
         let entries = self.servers.get(server).map_or(&[][..], |place| &place.0);
         let entry = entries.iter().find(|(key, _)| key.value == directive).or(entries.first());
         entry.map_or(1, |(key, _)| line_at(key))

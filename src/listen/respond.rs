@@ -190,7 +190,7 @@ mod tests {
         };
         let pipeline = Pipeline { whoami: Some(Whoami), log: Some(Log::new(vec![rule])), ..Pipeline::default() };
         let apex = parse_name(".").unwrap();
-        let router = Router::new(vec![Zone { apex, pipeline: Arc::new(pipeline), prometheus: None }], None);
+        let router = Router::new(vec![Zone { apex, block: 0, pipeline: Arc::new(pipeline), prometheus: None }], None);
         Responder::new(Arc::new(router), Arc::new(Capacity::new(Limits::default(), Arc::new(Metrics::new()))))
     }
 

@@ -1,5 +1,6 @@
 //! A NAT64 prefix (RFC 6052 section 2.2).
 
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::Ipv6Net;
@@ -20,6 +21,12 @@ pub struct InvalidPrefix {
 
 /// The octet that is always zero: bits 64 to 71.
 const ZERO_OCTET: usize = 8;
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 impl Prefix {
     /// 64:ff9b::/96 (RFC 6052 section 2.1).

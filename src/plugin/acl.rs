@@ -37,6 +37,7 @@ impl Acl {
         let (zone, counts, answer) = match self.verdict(query) {
             None | Some((_, AclAction::Allow)) => {
                 self.allowed.inc();
+                query.explain(NAME, || "the client may ask".to_owned());
                 return None;
             }
             Some((zone, AclAction::Block)) => {
@@ -48,6 +49,7 @@ impl Acl {
             }
             Some((zone, AclAction::Drop)) => (zone, &metrics.acl_dropped_requests, Answer::dropped()),
         };
+        query.explain(NAME, || format!("a rule for {zone} forbids it"));
         counts.with_label_values(&[&*self.server, &*name_text(zone), &*self.view]).inc();
         Some(answer.by(NAME))
     }

@@ -77,12 +77,24 @@ impl Dns64 {
             return self.ipv4_only_answer(query);
         }
         let native = pipeline.answer_as_asked(query, router).await;
-        if native.source() == acl::NAME || native.is_nx_domain() || (!self.translate_all && may_have_address(&native)) {
+        let goes_on = native.source() != acl::NAME
+            && !native.is_nx_domain()
+            && (self.translate_all || !may_have_address(&native));
+        query.explain(NAME, || match goes_on {
+            false => "nothing is synthesized: the AAAA question is answered".to_owned(),
+            true if self.translate_all => "asks for A, to translate it (`translate_all`)".to_owned(),
+            true => "there is no AAAA record: asks for A, to translate it".to_owned(),
+        });
+        if !goes_on {
             return without_excluded(native);
         }
         // The name in lower case, as CoreDNS asks: caches and other servers see one name.
         let a = router.follow_up(query, query.name.to_lowercase(), RecordType::A).await;
         let is_translated = has_translatable(self.prefix, &a);
+        query.explain(NAME, || match is_translated {
+            true => format!("translates the A records with {}", self.prefix),
+            false => "there is no A record that may be translated".to_owned(),
+        });
         if is_translated {
             self.metrics.dns64_requests_translated.with_label_values(&[&self.server]).inc();
         }

@@ -118,10 +118,16 @@ impl Hosts {
         }
         self.config.zones.iter().find(|zone| zone.zone_of(&query.name))?;
         let name = query.name.to_lowercase();
+        let file = self.config.file.display();
         let Some(addresses) = table.addresses.get(&name).or_else(|| table.addresses.get(&wildcard(&name)?)) else {
             let falls_through = self.config.fallthrough.covers(&query.name);
+            query.explain(NAME, || match falls_through {
+                true => format!("{file} does not have the name; it falls through to the next plugin"),
+                false => format!("{file} does not have the name, and nothing falls through: SERVFAIL"),
+            });
             return (!falls_through).then(|| Answer::serv_fail("the hosts file does not have this name").by(NAME));
         };
+        query.explain(NAME, || format!("{file} or the block has the name"));
         let records =
             addresses.iter().filter_map(|address| address_record(&name, self.config.ttl, *address, query.record_type));
         Some(Answer::positive(records.collect()).by(NAME))

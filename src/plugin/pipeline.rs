@@ -86,7 +86,10 @@ impl Pipeline {
     /// Whether this block takes a query, whose labels are collected before `view` decides.
     pub fn takes(&self, query: &mut Query) -> bool {
         query.metadata = self.labels(query);
-        self.view.as_ref().is_none_or(|view| view.takes(query))
+        let Some(view) = &self.view else { return true };
+        let takes = view.takes(query);
+        query.explain("view", || format!("{} {} the query", view.name, if takes { "takes" } else { "does not take" }));
+        takes
     }
 
     /// What `metadata` collects of a query before it is answered.
@@ -219,7 +222,10 @@ impl Pipeline {
         }
         match &self.whoami {
             Some(whoami) => whoami.answer(query),
-            None => Answer::serv_fail("no next plugin found"),
+            None => {
+                query.explain("server", || "no plugin is left that could answer: SERVFAIL".to_owned());
+                Answer::serv_fail("no next plugin found")
+            }
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Router {
 pub struct Zone {
     /// The apex, in lower case.
     pub apex: Name,
+    /// Which server block it is of, counted from 0.
+    pub block: usize,
     /// What is done with its queries.
     pub pipeline: Arc<Pipeline>,
     /// Counts the queries of this zone, if the block has `prometheus`.
@@ -48,6 +50,12 @@ impl Router {
     /// The block that answers a query, and the query as that block takes it.
     pub fn route(&self, mut query: Query) -> Routed<'_> {
         let zone = self.zone(&mut query);
+        query.explain("server", || match zone {
+            Some(zone) => {
+                format!("server block {} answers: {} is the longest zone of the name", zone.block + 1, zone.apex)
+            }
+            None => "no server block has a zone for the name: REFUSED".to_owned(),
+        });
         if let Some(zone) = zone {
             zone.pipeline.admit(&mut query);
         }
@@ -140,7 +148,7 @@ mod tests {
     use crate::plugin::whoami::Whoami;
 
     fn zone(apex: &str, pipeline: Pipeline) -> Zone {
-        Zone { apex: parse_name(apex).unwrap(), pipeline: Arc::new(pipeline), prometheus: None }
+        Zone { apex: parse_name(apex).unwrap(), block: 0, pipeline: Arc::new(pipeline), prometheus: None }
     }
 
     fn check(zones: &[&str], name: &str, record_type: RecordType, expected: Option<&str>) {

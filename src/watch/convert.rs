@@ -9,7 +9,8 @@ use serde::de::{Deserialize, Deserializer, Error};
 
 use super::object;
 use crate::cluster::{
-    Change, Endpoint, EndpointSlice, Labels, Namespace, ObjectKey, Pod, Port, Resource, Service, ServiceKind,
+    Change, Endpoint, EndpointSlice, Labels, Namespace, ObjectKey, Pod, Port, Resource, ResourceVersion, Service,
+    ServiceKind,
 };
 
 /// An object that was read.
@@ -97,6 +98,7 @@ fn service(object: &object::Service, skipped: &mut u64) -> Service {
             .filter(|name| !name.is_empty())
             .cloned()
             .collect(),
+        version: ResourceVersion::parse(&object.metadata.resource_version),
     }
 }
 
@@ -132,6 +134,7 @@ fn endpoint_slice(object: &object::EndpointSlice, skipped: &mut u64) -> Endpoint
         service: object.metadata.labels.get("kubernetes.io/service-name").and_then(|name| stated(name)).map(Arc::from),
         endpoints: object.endpoints.iter().map(|read| endpoint(read, has_names, skipped)).collect(),
         ports: object.ports.iter().map(port).collect(),
+        version: ResourceVersion::parse(&object.metadata.resource_version),
     }
 }
 

@@ -14,6 +14,7 @@ mod demo;
 mod dialogue;
 mod dig;
 mod documentation;
+mod explain;
 mod exposition;
 mod golden;
 mod http;

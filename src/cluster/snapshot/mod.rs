@@ -58,12 +58,22 @@ impl NamespaceView {
     pub fn service(&self, name: &str) -> Option<&ServiceView> {
         self.services.get(name).filter(|view| view.service.is_some())
     }
+
+    /// The Services that are there, in no order.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.values().filter_map(|view| view.service.as_deref())
+    }
 }
 
 impl Snapshot {
     /// The namespace of a name, if it is there.
     pub fn namespace(&self, name: &str) -> Option<&NamespaceView> {
         self.namespaces.get(name).filter(|view| view.namespace.is_some())
+    }
+
+    /// The names of the namespaces that are there, in no order.
+    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
+        self.namespaces.iter().filter(|(_, view)| view.namespace.is_some()).map(|(name, _)| &**name)
     }
 
     /// The Services with a cluster IP, in the order of their names.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::cluster::{Endpoint, Labels, ServiceKind};
+use crate::cluster::{Endpoint, Labels, ResourceVersion, ServiceKind};
 
 fn slice(namespace: &str, name: &str, service: Option<&str>, last: u8) -> EndpointSlice {
     EndpointSlice {
@@ -19,6 +19,7 @@ fn slice(namespace: &str, name: &str, service: Option<&str>, last: u8) -> Endpoi
             zone: None,
         }],
         ports: Vec::new(),
+        version: ResourceVersion::default(),
     }
 }
 
@@ -30,6 +31,7 @@ fn service(namespace: &str, name: &str, last: u8) -> Service {
         ports: Vec::new(),
         external_addresses: Vec::new(),
         external_names: Vec::new(),
+        version: ResourceVersion::default(),
     }
 }
 

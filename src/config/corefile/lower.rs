@@ -65,12 +65,12 @@ const REMOVED: [(&str, &str); 5] = [
     ("shutdown", "CoreDNS 1.5 removed it; remove the line"),
 ];
 
-/// Makes the configuration; all errors that can be found.
+/// Makes the configuration, and tells where its server blocks begin; or all errors that can be found.
 pub fn lower(
     blocks: &[Block],
     surroundings: &dyn Surroundings,
     warnings: &mut Vec<CorefileError>,
-) -> Result<Config, Vec<CorefileError>> {
+) -> Result<(Config, Vec<String>), Vec<CorefileError>> {
     let mut errors = Vec::new();
     let costs = Costs::default();
     let mut config = Config::default();
@@ -104,7 +104,13 @@ pub fn lower(
     }
     leave_out_overlaps(&mut config, &written, surroundings.port(), warnings, &mut errors);
     errors.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
-    if errors.is_empty() { Ok(config) } else { Err(errors) }
+    let place = |(block, server): (&Block, &ServerBlock)| {
+        let key = block.keys.first().filter(|_| !server.keys.is_empty())?;
+        Some(format!("{}:{}", key.file, key.line))
+    };
+    let places = blocks.iter().zip(&config.servers).filter_map(place).collect();
+    config.servers.retain(|server| !server.keys.is_empty());
+    if errors.is_empty() { Ok((config, places)) } else { Err(errors) }
 }
 
 const STRAY_BRACE: &str = "'{' on a line of its own does not open the block of the directive; put it on that line";
@@ -398,7 +404,6 @@ fn leave_out_overlaps(
             server.keys.remove(place);
         }
     }
-    config.servers.retain(|server| !server.keys.is_empty());
 }
 
 /// What is wrong with a block with a view behind one without, for the same zone: where both listen alike it is never asked,

@@ -22,7 +22,7 @@ pub use self::costs::{Costs, bounded};
 pub use self::cursor::{Cursor, parse_duration, parse_zone};
 pub use self::lower::parse_keys;
 pub use self::parse::expand;
-pub(super) use self::similar::similar;
+pub use self::similar::similar;
 use self::surroundings::NotText;
 pub use self::surroundings::{Surroundings, System, text};
 pub use self::write::{Writer, Written};
@@ -47,6 +47,8 @@ pub struct Loaded {
     pub config: Config,
     /// What to tell an operator: an import pattern without a file, a hosts line that is skipped.
     pub warnings: Vec<CorefileError>,
+    /// Where its server blocks begin, in their order: `FILE:LINE`.
+    pub places: Vec<String>,
     /// Whether it was written in YAML.
     pub is_yaml: bool,
     /// SHA-512 over the configuration, in hexadecimal: two loads with the same hash mean the same.
@@ -133,7 +135,7 @@ pub fn read(text: &str, file: &str, surroundings: &dyn Surroundings) -> Result<L
     if blocks.is_empty() {
         blocks = parse::parse(BUILT_IN, "built-in", surroundings, &mut warnings).map_err(|error| vec![error])?;
     }
-    let config = lower::lower(&blocks, surroundings, &mut warnings).map_err(bounded)?;
+    let (config, places) = lower::lower(&blocks, surroundings, &mut warnings).map_err(bounded)?;
     let hash = config.hash();
-    Ok(Loaded { config, warnings: bounded(warnings), is_yaml: false, hash })
+    Ok(Loaded { config, warnings: bounded(warnings), places, is_yaml: false, hash })
 }

@@ -21,7 +21,7 @@ use self::counters::Counters;
 use self::entry::Entry;
 use self::lifetime::Kind;
 use self::shards::{Shard, Shards};
-use crate::config::directive;
+use crate::config::{directive, duration_text};
 use crate::dns::{Answer, Class, Name, Query, RecordType, ResponseCode, footprint_bytes};
 use crate::metrics::Metrics;
 
@@ -31,6 +31,9 @@ const LOCAL: [&str; 4] = ["kubernetes", "hosts", "template", "whoami"];
 /// Octets of memory of the largest answer that is stored: about 200 addresses. Others are as good as asked for again, and a
 /// few of them would push out all others.
 const ENTRY_SIZE_BYTES_MAX: usize = 64 << 10;
+
+/// The name of the plugin in messages.
+const NAME: &str = "cache";
 
 /// Remembered answers.
 #[derive(Debug)]
@@ -59,13 +62,19 @@ impl Cache {
     /// The remembered answer to a question, with TTLs as they are at `now`.
     pub fn get(&self, query: &Query, now: Instant) -> Option<Answer> {
         if !self.covers(query) {
+            query.explain(NAME, || "not for names, classes or types like this".to_owned());
             return None;
         }
         self.counters.requests.inc();
         let Some(hit) = self.shards.with(query, |shard, hash| self.find(shard, hash, query, now)) else {
             self.counters.misses.inc();
+            query.explain(NAME, || "nothing is remembered".to_owned());
             return None;
         };
+        query.explain(NAME, || match hit.is_fresh {
+            true => "answers from what is remembered".to_owned(),
+            false => "answers from what is remembered, although its time is over (`serve_stale`)".to_owned(),
+        });
         match hit.entry.kind() {
             Kind::Positive => self.counters.success_hits.inc(),
             Kind::Negative | Kind::Failure | Kind::Other => self.counters.denial_hits.inc(),
@@ -178,6 +187,11 @@ impl Cache {
         }
         let may_be_kept = !is_disabled && !lifetime.is_zero() && lifetime::is_remembered(query, &answer);
         let is_kept = may_be_kept && self.insert(query, &answer, lifetime, now);
+        query.explain(NAME, || match (is_kept, is_disabled) {
+            (true, _) => format!("remembers the answer for {}", duration_text(lifetime)),
+            (false, true) => "does not remember the answer (`disable`)".to_owned(),
+            (false, false) => "does not remember the answer".to_owned(),
+        });
         if !is_kept && is_an_answer(&answer) && !answer.is_truncated() {
             // What was known before is no longer so.
             self.forget(query);

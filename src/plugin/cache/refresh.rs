@@ -126,7 +126,7 @@ mod tests {
         let cache = Cache::new(&config("cache"), "dns://:53", "", &metrics, sender.clone());
         let template = vec![Template::new(template, "dns://:53".to_owned(), String::new(), metrics)];
         let pipeline = Arc::new(Pipeline { cache: Some(cache), template, ..Pipeline::default() });
-        let zone = Zone { apex: Name::root(), pipeline: pipeline.clone(), prometheus: None };
+        let zone = Zone { apex: Name::root(), block: 0, pipeline: pipeline.clone(), prometheus: None };
         let router = Arc::new(Router::new(vec![zone], None));
         let asked = query("www.example.", RecordType::A);
         let cache = pipeline.cache.as_ref().expect("a cache");

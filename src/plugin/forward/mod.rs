@@ -16,13 +16,14 @@ use std::sync::Arc;
 
 use rand::seq::IndexedRandom;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use self::asking::{Asking, Budget};
 use self::policy::Turns;
 use self::probe::Prober;
 use self::server::Server;
 use crate::config::directive;
-use crate::dns::{Answer, Name, Query, ResponseCode};
+use crate::dns::{Answer, Name, Query, ResponseCode, mnemonic};
 use crate::metrics::Metrics;
 use crate::task::Tasks;
 use crate::upstream::{Exchange, UpstreamError};
@@ -110,9 +111,19 @@ impl Forward {
             let up = turns.by_ref().take(order.len()).find(|server| !server.is_down(self.max_fails));
             let Some(server) = up.or_else(|| self.last_resort(&order)) else { break };
             query.metadata.tell("forward/upstream", || server.label().to_owned());
+            let asked_at = Instant::now();
             match self.asking.ask(server, query, &mut budget).await {
-                Ok(answer) => return answer,
-                Err(error) => failure = Some(error),
+                Ok(answer) => {
+                    query.explain(NAME, || {
+                        let (code, took) = (mnemonic(answer.response_code()), asked_at.elapsed());
+                        format!("{} answers {code} in {took:.1?}", server.label())
+                    });
+                    return answer;
+                }
+                Err(error) => {
+                    query.explain(NAME, || format!("{}: {error}", server.label()));
+                    failure = Some(error);
+                }
             }
             if self.max_fails > 0 {
                 self.prober.start(server);

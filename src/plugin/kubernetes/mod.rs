@@ -5,6 +5,7 @@
 //! would pass it on.
 
 mod certainty;
+mod explain;
 mod found;
 mod labels;
 mod reverse;
@@ -68,13 +69,18 @@ impl Kubernetes {
         self.wait_for_sync().await;
         let snapshot = self.store.load().clone();
         let found = self.find(query, &apex, &snapshot);
+        query.explain(NAME, || self.describe(query, &apex, &snapshot, &found));
         let is_negative = matches!(found, Found::Nothing | Found::NoData);
         if is_negative && !self.is_certain(query, &apex, &snapshot) {
+            query.explain(NAME, || {
+                "not everything that it depends on was listed yet: SERVFAIL, not NXDOMAIN".to_owned()
+            });
             let answer =
                 Answer::serv_fail("the Kubernetes API was not heard yet").with_extended_error(14, "not synced");
             return Some(answer.by(NAME));
         }
         if matches!(found, Found::Nothing) && self.config.fallthrough.covers(&query.name) {
+            query.explain(NAME, || "falls through to the next plugin (`fallthrough`)".to_owned());
             return None;
         }
         let soa = || self.soa(&apex, snapshot.serial());

@@ -67,7 +67,7 @@ fn router(metrics: &Arc<Metrics>) -> Arc<Router> {
     };
     let pipeline = Pipeline { hosts: Some(Arc::new(Hosts::new(config, metrics.clone()))), ..Pipeline::default() };
     let apex = parse_name(".").expect("a name");
-    Arc::new(Router::new(vec![Zone { apex, pipeline: Arc::new(pipeline), prometheus: None }], None))
+    Arc::new(Router::new(vec![Zone { apex, block: 0, pipeline: Arc::new(pipeline), prometheus: None }], None))
 }
 
 fn client(last: u8) -> std::net::IpAddr {
