@@ -44,8 +44,8 @@ pub async fn read(
     cause: Cause,
     metrics: &Metrics,
 ) -> Option<Loaded> {
-    let (source, port) = (options.corefile.clone(), options.port);
-    let read = tokio::task::spawn_blocking(move || source.load(port)).await.ok()?;
+    let (source, system) = (options.corefile.clone(), options.system());
+    let read = tokio::task::spawn_blocking(move || source.load_with(system)).await.ok()?;
     let is_look = cause == Cause::Look;
     match read {
         Ok(loaded) if is_look && (loaded.hash == running || loaded.hash == refused.hash) => {

@@ -19,7 +19,7 @@ use super::reload::{self, Cause, Refused};
 use super::server::Server;
 use super::signal::{Signals, Wish};
 use crate::admin::{Admin, Phase};
-use crate::config::corefile::{Loaded, Source};
+use crate::config::corefile::{Loaded, Source, System};
 use crate::config::duration_text;
 use crate::metrics::Metrics;
 use crate::plugin::loop_detection::LoopDetected;
@@ -31,6 +31,8 @@ pub struct Options {
     pub corefile: Source,
     /// The port of server blocks that name none.
     pub port: u16,
+    /// Whether what CoreDNS has removed is replaced.
+    pub migrates: bool,
     /// Where the process id is written.
     pub pidfile: Option<PathBuf>,
     /// Say nothing at start.
@@ -41,12 +43,19 @@ pub struct Options {
     pub greeting: Option<fn(u16) -> String>,
 }
 
+impl Options {
+    /// What the configuration is read with.
+    pub(super) fn system(&self) -> System {
+        System { port: self.port, migrates: self.migrates }
+    }
+}
+
 /// A second signal ended the process before it was done.
 const INTERRUPTED: u8 = 2;
 
 /// Answers queries until a signal ends it.
 pub fn run(options: &Options) -> ExitCode {
-    let loaded = match options.corefile.load(options.port) {
+    let loaded = match options.corefile.load_with(options.system()) {
         Ok(loaded) => loaded,
         Err(errors) => {
             errors.iter().for_each(complain);

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use super::{complain, say};
 use crate::config::ServerBlock;
-use crate::config::corefile::{Loaded, Source};
+use crate::config::corefile::{Loaded, Source, System};
 
 /// Prints the errors of a Corefile, or its warnings; the last line is for scripts: `result=ok` or `result=refused`, and counts.
-pub fn run(corefile: &Source) -> ExitCode {
-    match corefile.load(53) {
+pub fn run(corefile: &Source, system: System) -> ExitCode {
+    match corefile.load_with(system) {
         Ok(loaded) => {
             loaded.warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
             say(format_args!("{} file={corefile}", summary(&loaded)));

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use super::{complain, say};
-use crate::config::corefile::Source;
+use crate::config::corefile::{Source, System};
 use crate::config::{Config, yaml};
 
 /// How a configuration is written.
@@ -19,8 +19,8 @@ pub enum Form {
 
 /// Prints a configuration in the other form, or in the one that is named. What is imported and the values of variables stand in
 /// it; comments do not.
-pub fn run(source: &Source, form: Option<Form>) -> ExitCode {
-    let loaded = match source.load(53) {
+pub fn run(source: &Source, system: System, form: Option<Form>) -> ExitCode {
+    let loaded = match source.load_with(system) {
         Ok(loaded) => loaded,
         Err(errors) => {
             errors.iter().for_each(complain);

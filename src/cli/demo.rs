@@ -44,6 +44,7 @@ pub fn run(arguments: DemoArguments) -> ExitCode {
     crate::app::run(&Options {
         corefile: source(),
         port: arguments.port,
+        migrates: false,
         pidfile: None,
         quiet: true,
         access,

@@ -20,7 +20,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::app::Access;
 use crate::app::explain::Request;
 use crate::config::REFERENCES;
-use crate::config::corefile::{self, Source};
+use crate::config::corefile::{self, Source, System};
 use crate::dns::{Transport, parse_name, parse_type};
 
 /// Exit code for arguments that cannot be understood.
@@ -56,6 +56,9 @@ enum Command {
     Check {
         /// The Corefile; `stdin` or `-` reads it from there.
         file: PathBuf,
+        /// Put what takes its place in place of what CoreDNS has removed, and tell each change.
+        #[arg(long)]
+        migrate: bool,
     },
     /// Answer one question without listening, and print step by step what led to the answer. Ends with 0 if there is an
     /// answer, with 1 if the configuration has mistakes, with 3 if the answer is SERVFAIL or nothing comes back.
@@ -64,6 +67,9 @@ enum Command {
     Convert {
         /// The configuration; `stdin` or `-` reads it from there.
         file: PathBuf,
+        /// Put what takes its place in place of what CoreDNS has removed, and tell each change.
+        #[arg(long)]
+        migrate: bool,
         /// What is printed [default: the other form].
         #[arg(long, value_name = "FORM")]
         to: Option<convert::Form>,
@@ -164,6 +170,9 @@ struct ServeFlags {
     /// Say nothing at start.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
     quiet: bool,
+    /// Put what takes its place in place of what CoreDNS has removed, and log each change.
+    #[arg(long)]
+    migrate: bool,
     /// How to reach the cluster from outside it.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -183,6 +192,8 @@ pub struct ServeArguments {
     pub pidfile: Option<PathBuf>,
     /// Say nothing at start.
     pub quiet: bool,
+    /// Replace what CoreDNS has removed.
+    pub migrates: bool,
     /// How to reach the cluster, for `kubernetes` directives that do not say it themselves.
     pub kubeconfig: Option<PathBuf>,
     /// The context of the kubeconfig.
@@ -218,9 +229,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.command {
         None => arguments.serve.run(),
         Some(Command::Serve(flags)) => flags.run(),
-        Some(Command::Check { file }) => source(file).map_or_else(|code| code, |corefile| check::run(&corefile)),
-        Some(Command::Convert { file, to }) => {
-            source(file).map_or_else(|code| code, |source| convert::run(&source, to))
+        Some(Command::Check { file, migrate }) => {
+            source(file).map_or_else(|code| code, |source| check::run(&source, System { port: 53, migrates: migrate }))
+        }
+        Some(Command::Convert { file, migrate, to }) => {
+            let system = System { port: 53, migrates: migrate };
+            source(file).map_or_else(|code| code, |source| convert::run(&source, system, to))
         }
         Some(Command::Explain(flags)) => flags.run(),
         Some(Command::Schema) => convert::schema(),
@@ -230,9 +244,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 impl ServeFlags {
     fn run(self) -> ExitCode {
-        let Self { conf, port, pidfile, quiet, kubeconfig, context } = self;
+        let Self { conf, port, pidfile, quiet, migrate, kubeconfig, context } = self;
         match conf.map_or_else(|| Ok(default_source()), source) {
-            Ok(corefile) => serve::run(ServeArguments { corefile, port, pidfile, quiet, kubeconfig, context }),
+            Ok(corefile) => {
+                serve::run(ServeArguments { corefile, port, pidfile, quiet, migrates: migrate, kubeconfig, context })
+            }
             Err(code) => code,
         }
     }

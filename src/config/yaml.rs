@@ -126,7 +126,7 @@ mod tests {
     use super::*;
     use crate::config::corefile::System;
 
-    const SURROUNDINGS: System = System { port: 53 };
+    const SURROUNDINGS: System = System { port: 53, migrates: false };
 
     fn errors(text: &str) -> Vec<String> {
         read(text, "x.yaml", &SURROUNDINGS).expect_err(text).iter().map(ToString::to_string).collect()

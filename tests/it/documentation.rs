@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use landfall::config::REFERENCES;
+use landfall::config::corefile::REMOVED;
 
 /// What stands between two lines of a page must be this.
 fn check_section(page: &str, name: &str, expected: &str) {
@@ -27,6 +28,17 @@ fn the_schema_of_the_configuration_is_that_of_the_code() {
     }
     let found = std::fs::read_to_string(&path).expect("the schema");
     assert!(found == expected, "config/schema.json is not up to date; `UPDATE=1 cargo test documentation` writes it");
+}
+
+#[test]
+fn the_migration_page_has_everything_that_was_removed() {
+    let mut text = "| removed | since | instead | `--migrate` |\n|---|---|---|---|\n".to_owned();
+    for removed in REMOVED {
+        let name = format!("{} {}", removed.directive, removed.option);
+        let migrates = if removed.is_migrated() { "yes" } else { "no" };
+        text.push_str(&format!("| `{}` | {} | {} | {migrates} |\n", name.trim_end(), removed.since, removed.instead));
+    }
+    check_section("docs/migration.md", "removed", &text);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::lex::Token;
+use super::migrate::removed;
 use super::parse::{self, follows_on_line};
 use super::{CorefileError, Costs, Surroundings, similar};
 use crate::config::directive::{Directive, Opt};
@@ -225,6 +226,9 @@ impl<'a> Cursor<'a> {
 
     /// The error that the word here is no option of the directive.
     pub fn unknown<D: Directive>(&self) -> CorefileError {
+        if let Some(removed) = removed(D::REFERENCE.name, self.word()) {
+            return self.error(format!("unknown property {:?}: {}", self.word(), removed.advice()));
+        }
         let known: Vec<&str> = D::REFERENCE.options.iter().map(Opt::name).collect();
         let advice = match similar(self.word(), &known) {
             Some(meant) => format!("did you mean {meant:?}?"),

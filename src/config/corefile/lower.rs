@@ -1,14 +1,14 @@
 //! Server blocks of words to the typed configuration.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use ipnet::IpNet;
 
 use super::costs::{Costs, ERRORS_OF_DIRECTIVE_MAX, too_many_zones};
 use super::cursor::{Cursor, parse_prefix};
 use super::lex::Token;
-use super::parse::{Block, Directive, follows_on_line};
+use super::migrate::removed;
+use super::parse::{Block, Directive, stanzas};
 use super::{CorefileError, Surroundings, similar};
 use crate::config::directive::BindAddress;
 use crate::config::{Config, REFERENCES, Scheme, ServerBlock, ServerKey};
@@ -54,15 +54,6 @@ const NOT_BUILT: [(&str, &str); 38] = [
     ("trace", "it traces queries"),
     ("transfer", "it transfers zones"),
     ("tsig", "it signs messages"),
-];
-
-/// Directives that CoreDNS has removed, and what takes their place.
-const REMOVED: [(&str, &str); 5] = [
-    ("proxy", "CoreDNS 1.5 removed it; use forward, e.g. `forward . /etc/resolv.conf`"),
-    ("federation", "CoreDNS 1.7 removed it; remove the line"),
-    ("reverse", "CoreDNS 1.5 removed it; use template"),
-    ("startup", "CoreDNS 1.5 removed it; remove the line"),
-    ("shutdown", "CoreDNS 1.5 removed it; remove the line"),
 ];
 
 /// Makes the configuration, and tells where its server blocks begin; or all errors that can be found.
@@ -137,24 +128,6 @@ fn every_error(
     errors
 }
 
-/// The lines of a directive in a block, each with its braces.
-fn stanzas(tokens: &[Token]) -> Vec<Range<usize>> {
-    let (mut starts, mut depth) = (Vec::new(), 0usize);
-    for (at, token) in tokens.iter().enumerate() {
-        let before = at.checked_sub(1).and_then(|before| tokens.get(before));
-        if depth == 0 && before.is_none_or(|before| !follows_on_line(before, token)) {
-            starts.push(at);
-        }
-        match token.text.as_str() {
-            "{" => depth += 1,
-            "}" => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    let ends = starts.iter().skip(1).copied().chain([tokens.len()]);
-    starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect()
-}
-
 /// A brace that begins a line where a directive would.
 fn stray_brace(directive: &Directive) -> Option<&Token> {
     let heads = stanzas(&directive.tokens).into_iter().filter_map(|stanza| directive.tokens.get(stanza.start));
@@ -190,8 +163,8 @@ fn lower_directive(
 }
 
 fn unknown_directive(name: &str, cursor: &Cursor<'_>) -> CorefileError {
-    if let Some((_, instead)) = REMOVED.iter().find(|(removed, _)| *removed == name) {
-        return cursor.error(format!("unknown directive {name:?}: {instead}"));
+    if let Some(removed) = removed(name, "") {
+        return cursor.error(format!("unknown directive {name:?}: {}", removed.advice()));
     }
     if let Some((_, what)) = NOT_BUILT.iter().find(|(known, _)| *known == name) {
         return cursor.error(format!("this directive is not built yet ({what}); remove it, or stay with CoreDNS"));

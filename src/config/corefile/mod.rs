@@ -7,6 +7,7 @@ mod costs;
 mod cursor;
 mod lex;
 mod lower;
+mod migrate;
 mod parse;
 mod similar;
 mod surroundings;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 pub use self::costs::{Costs, bounded};
 pub use self::cursor::{Cursor, parse_duration, parse_zone};
 pub use self::lower::parse_keys;
+pub use self::migrate::{REMOVED, Removed};
 pub use self::parse::expand;
 pub use self::similar::similar;
 use self::surroundings::NotText;
@@ -80,7 +82,11 @@ impl Source {
 
     /// Reads the Corefile and everything that it imports; `port` is that of server blocks that name none.
     pub fn load(&self, port: u16) -> Result<Loaded, Vec<CorefileError>> {
-        let system = System { port };
+        self.load_with(System { port, migrates: false })
+    }
+
+    /// The same with all that can be told of the surroundings.
+    pub fn load_with(&self, system: System) -> Result<Loaded, Vec<CorefileError>> {
         match self {
             Self::File(path) => {
                 let name = path.display().to_string();
@@ -134,6 +140,9 @@ pub fn read(text: &str, file: &str, surroundings: &dyn Surroundings) -> Result<L
     let mut blocks = parse::parse(text, file, surroundings, &mut warnings).map_err(|error| vec![error])?;
     if blocks.is_empty() {
         blocks = parse::parse(BUILT_IN, "built-in", surroundings, &mut warnings).map_err(|error| vec![error])?;
+    }
+    if surroundings.migrates() {
+        migrate::migrate(&mut blocks, &mut warnings);
     }
     let (config, places) = lower::lower(&blocks, surroundings, &mut warnings).map_err(bounded)?;
     let hash = config.hash();

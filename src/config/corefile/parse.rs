@@ -1,6 +1,7 @@
 //! Tokens to server blocks of directives; imports and snippets are put in place.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 use std::path::Path;
 
 use super::lex::{Token, lex};
@@ -350,6 +351,24 @@ impl Parser<'_> {
         let token = self.token();
         CorefileError { file: token.file.to_string(), line: token.line, what: what.into() }
     }
+}
+
+/// The lines of a directive in a block, each with its braces.
+pub fn stanzas(tokens: &[Token]) -> Vec<Range<usize>> {
+    let (mut starts, mut depth) = (Vec::new(), 0usize);
+    for (at, token) in tokens.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|before| tokens.get(before));
+        if depth == 0 && before.is_none_or(|before| !follows_on_line(before, token)) {
+            starts.push(at);
+        }
+        match token.text.as_str() {
+            "{" => depth += 1,
+            "}" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    let ends = starts.iter().skip(1).copied().chain([tokens.len()]);
+    starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect()
 }
 
 /// A text with the values of its variables: `{$NAME}` and `{%NAME%}`.

@@ -22,6 +22,10 @@ pub trait Surroundings {
     fn port(&self) -> u16 {
         53
     }
+    /// Whether what CoreDNS has removed is replaced (`--migrate`).
+    fn migrates(&self) -> bool {
+        false
+    }
 }
 
 /// The disk and the environment of the process.
@@ -29,6 +33,8 @@ pub trait Surroundings {
 pub struct System {
     /// The port of server blocks that name none.
     pub port: u16,
+    /// Whether what CoreDNS has removed is replaced.
+    pub migrates: bool,
 }
 
 impl Surroundings for System {
@@ -58,6 +64,10 @@ impl Surroundings for System {
 
     fn port(&self) -> u16 {
         self.port
+    }
+
+    fn migrates(&self) -> bool {
+        self.migrates
     }
 }
 

@@ -196,8 +196,8 @@ impl Text for Upstream {
 
     fn read(text: &str) -> Option<Self> {
         match text.strip_prefix("tls://") {
-            Some(rest) => parse_upstream(&System { port: 53 }, rest, UpstreamTransport::Tls),
-            None => parse_upstream(&System { port: 53 }, text, UpstreamTransport::Plain),
+            Some(rest) => parse_upstream(&System { port: 53, migrates: false }, rest, UpstreamTransport::Tls),
+            None => parse_upstream(&System { port: 53, migrates: false }, text, UpstreamTransport::Plain),
         }
     }
 
@@ -538,7 +538,7 @@ mod tests {
     fn check(text: &str, expected: Option<(&str, Option<&str>)>) {
         let transport = if text.starts_with("tls://") { UpstreamTransport::Tls } else { UpstreamTransport::Plain };
         let rest = text.trim_start_matches("tls://");
-        let found = parse_upstream(&System { port: 53 }, rest, transport);
+        let found = parse_upstream(&System { port: 53, migrates: false }, rest, transport);
         let found = found.map(|upstream| (upstream.address.to_string(), upstream.server_name));
         let found = found.as_ref().map(|(address, name)| (address.as_str(), name.as_deref()));
         assert_eq!(found, expected, "{text}");
@@ -570,7 +570,8 @@ mod tests {
         check("2001:db8::1%7", Some(("[2001:db8::1]:53", None)));
         let text =
             "# nameserver 192.0.2.9\nsearch a.org\nnameserver fe80::1%7\n nameserver 192.0.2.1 # c\nnameserver x\n";
-        let found: Vec<String> = name_servers(&System { port: 53 }, text).iter().map(ToString::to_string).collect();
+        let found: Vec<String> =
+            name_servers(&System { port: 53, migrates: false }, text).iter().map(ToString::to_string).collect();
         assert_eq!(found, ["[fe80::1%7]:53", "192.0.2.1:53"]);
     }
 }

@@ -250,8 +250,11 @@ impl Kubernetes {
             }
             "pods" => {
                 let word = cursor.one_argument("disabled, insecure or verified")?;
-                let mode = [PodMode::Disabled, PodMode::Insecure, PodMode::Verified].into_iter().find(|mode| mode.as_str() == word);
-                self.pods = mode.ok_or_else(|| cursor.error(format!("pods takes disabled, insecure or verified, not {word:?}")))?;
+                let mode = [PodMode::Disabled, PodMode::Insecure, PodMode::Verified]
+                    .into_iter()
+                    .find(|mode| mode.as_str() == word);
+                self.pods = mode
+                    .ok_or_else(|| cursor.error(format!("pods takes disabled, insecure or verified, not {word:?}")))?;
             }
             "namespaces" => {
                 let namespaces = cursor.arguments();
@@ -280,9 +283,6 @@ impl Kubernetes {
                 let text = cursor.first_argument("a duration")?;
                 self.startup_timeout = cursor.duration(&text, "startup_timeout")?;
             }
-            "upstream" => return Err(cursor.error("unknown property \"upstream\": CoreDNS 1.7 removed it; remove the line, names outside the cluster are looked up by this server itself")),
-            "resyncperiod" => return Err(cursor.error("unknown property \"resyncperiod\": CoreDNS 1.7 removed it; remove the line")),
-            "transfer" => return Err(cursor.error("unknown property \"transfer\": it became a directive of its own in CoreDNS 1.8")),
             option @ ("multicluster" | "zonal" | "apiserver_qps" | "apiserver_burst" | "apiserver_max_inflight") => {
                 return Err(cursor.error(format!("{option} is not built yet")));
             }
