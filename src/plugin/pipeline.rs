@@ -217,8 +217,18 @@ impl Pipeline {
         if let Some(answer) = self.loop_detection.as_ref().and_then(|detection| detection.lookup(query)) {
             return answer;
         }
-        if let Some(forward) = self.forward.iter().find(|forward| forward.covers(&query.name)) {
-            return forward.answer(query).await;
+        let mut passed_on = None;
+        for forward in &self.forward {
+            if forward.covers(&query.name) {
+                let answer = forward.answer(query).await;
+                if !forward.passes_on(&answer) {
+                    return answer;
+                }
+                passed_on = Some(answer);
+            }
+        }
+        if let Some(answer) = passed_on {
+            return answer;
         }
         match &self.whoami {
             Some(whoami) => whoami.answer(query),

@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_rustls::TlsConnector;
 
 use super::reply::Question;
-use super::stream::{Connections, Tls};
+use super::stream::{Connections, IDLE_MAX, Keeping, Tls};
 use super::tls::{TlsError, connector, server_name};
 use super::udp::Sockets;
 use super::{Attempt, Channel, Exchange, Exchanging, UpstreamError};
@@ -23,7 +22,7 @@ pub struct Network {
     connections: HashMap<SocketAddr, Connections>,
     /// By the name that `tls://` servers must have, too: those of another name are other servers.
     tls_connections: HashMap<(SocketAddr, Option<String>), Connections>,
-    expire: Duration,
+    keeping: Keeping,
     metrics: Arc<Metrics>,
 }
 
@@ -34,17 +33,24 @@ impl Network {
             sockets: HashMap::new(),
             connections: HashMap::new(),
             tls_connections: HashMap::new(),
-            expire: config.expire,
+            keeping: Keeping {
+                expire: config.expire,
+                max_age: Some(config.max_age).filter(|age| !age.is_zero()),
+                idle_max: match config.max_idle_conns {
+                    0 => IDLE_MAX,
+                    idle => idle.min(IDLE_MAX),
+                },
+            },
             metrics: metrics.clone(),
         };
         let is_tls = |transport| transport == UpstreamTransport::Tls;
         // Files that are named are read, used or not: as in CoreDNS, one that is missing is a mistake.
         let names_files = config.tls.identity.is_some() || config.tls.authority.is_some();
-        let connector = match names_files || config.to.iter().any(|upstream| is_tls(upstream.transport)) {
+        let connector = match names_files || config.servers.iter().any(|upstream| is_tls(upstream.transport)) {
             true => Some(connector(&config.tls)?),
             false => None,
         };
-        for upstream in &config.to {
+        for upstream in &config.servers {
             match &connector {
                 Some(connector) if is_tls(upstream.transport) => {
                     let name = upstream.server_name.as_ref().or(config.tls.server_name.as_ref());
@@ -58,12 +64,12 @@ impl Network {
 
     fn add_plain(&mut self, server: SocketAddr) {
         self.sockets.insert(server, Sockets::new(server, &self.metrics));
-        self.connections.insert(server, Connections::new(server, None, self.expire, &self.metrics));
+        self.connections.insert(server, Connections::new(server, None, self.keeping, &self.metrics));
     }
 
     fn add_tls(&mut self, server: SocketAddr, name: Option<String>, connector: &TlsConnector) -> Result<(), TlsError> {
         let tls = Tls { connector: connector.clone(), name: server_name(name.as_deref(), server.ip())? };
-        let connections = Connections::new(server, Some(tls), self.expire, &self.metrics);
+        let connections = Connections::new(server, Some(tls), self.keeping, &self.metrics);
         self.tls_connections.insert((server, name), connections);
         Ok(())
     }
@@ -78,7 +84,7 @@ impl Network {
             },
             Channel::Tcp => match self.connections.get(&server) {
                 Some(connections) => connections.ask(&question).await,
-                None => Connections::new(server, None, self.expire, &self.metrics).ask(&question).await,
+                None => Connections::new(server, None, self.keeping, &self.metrics).ask(&question).await,
             },
             Channel::Tls => match self.tls_connections.get(&(server, attempt.tls_server_name)) {
                 Some(connections) => connections.ask(&question).await,

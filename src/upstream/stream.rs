@@ -20,7 +20,18 @@ use super::reply::Question;
 use crate::metrics::{Counter, Metrics};
 
 /// Idle connections to a server at most.
-const IDLE_MAX: usize = 64;
+pub(super) const IDLE_MAX: usize = 64;
+
+/// How long connections are kept, and how many.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keeping {
+    /// How long an idle one is kept.
+    pub expire: Duration,
+    /// How long any is kept.
+    pub max_age: Option<Duration>,
+    /// How many idle ones are kept.
+    pub idle_max: usize,
+}
 
 /// TLS to a server.
 #[derive(Clone)]
@@ -36,7 +47,7 @@ pub(super) struct Tls {
 pub(super) struct Connections {
     server: SocketAddr,
     tls: Option<Tls>,
-    expire: Duration,
+    keeping: Keeping,
     /// The one that was used last is at the end.
     idle: Mutex<VecDeque<Idle>>,
     hits: Counter,
@@ -46,8 +57,14 @@ pub(super) struct Connections {
 
 #[derive(Debug)]
 struct Idle {
-    stream: Box<dyn Stream>,
+    connection: Connection,
     since: Instant,
+}
+
+#[derive(Debug)]
+struct Connection {
+    stream: Box<dyn Stream>,
+    begun: Instant,
 }
 
 /// Octets in both directions.
@@ -56,14 +73,14 @@ trait Stream: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Debug + Send + Unpin> Stream for S {}
 
 impl Connections {
-    /// No connections yet; idle ones are kept for `expire`.
-    pub fn new(server: SocketAddr, tls: Option<Tls>, expire: Duration, metrics: &Metrics) -> Self {
+    /// No connections yet.
+    pub fn new(server: SocketAddr, tls: Option<Tls>, keeping: Keeping, metrics: &Metrics) -> Self {
         let to = server.to_string();
         let labels = ["forward", &to, if tls.is_some() { "tcp-tls" } else { "tcp" }];
         Self {
             server,
             tls,
-            expire,
+            keeping,
             idle: Mutex::default(),
             hits: metrics.proxy_conn_cache_hits.with_label_values(&labels),
             misses: metrics.proxy_conn_cache_misses.with_label_values(&labels),
@@ -73,27 +90,27 @@ impl Connections {
 
     /// Asks, and waits for the reply without end.
     pub async fn ask(&self, question: &Question) -> io::Result<Vec<u8>> {
-        if let Some(stream) = self.take_idle() {
+        if let Some(connection) = self.take_idle() {
             self.hits.inc();
             // RFC 7766 section 6.2.4: a server may close an idle connection whenever it likes, which says nothing of it.
-            if let Ok(reply) = self.ask_over(stream, question).await {
+            if let Ok(reply) = self.ask_over(connection, question).await {
                 return Ok(reply);
             }
         }
         self.misses.inc();
-        let stream = self.connect().await?;
-        self.ask_over(stream, question).await
+        let connection = Connection { stream: self.connect().await?, begun: Instant::now() };
+        self.ask_over(connection, question).await
     }
 
     /// A connection that did not bring the reply is closed.
-    async fn ask_over(&self, mut stream: Box<dyn Stream>, question: &Question) -> io::Result<Vec<u8>> {
-        write(&mut stream, question.octets()).await?;
-        let reply = read(&mut stream).await?;
+    async fn ask_over(&self, mut connection: Connection, question: &Question) -> io::Result<Vec<u8>> {
+        write(&mut connection.stream, question.octets()).await?;
+        let reply = read(&mut connection.stream).await?;
         if !question.is_answered_by(&reply) {
             self.mismatches.inc();
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the reply belongs to another question"));
         }
-        self.keep(stream);
+        self.keep(connection);
         Ok(reply)
     }
 
@@ -106,22 +123,25 @@ impl Connections {
         }
     }
 
-    fn take_idle(&self) -> Option<Box<dyn Stream>> {
+    fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.lock();
         self.close_expired(&mut idle);
-        idle.pop_back().map(|idle| idle.stream)
+        idle.pop_back().map(|idle| idle.connection)
     }
 
-    fn keep(&self, stream: Box<dyn Stream>) {
+    fn keep(&self, connection: Connection) {
         let mut idle = self.lock();
-        idle.push_back(Idle { stream, since: Instant::now() });
+        idle.push_back(Idle { connection, since: Instant::now() });
         self.close_expired(&mut idle);
     }
 
     fn close_expired(&self, idle: &mut VecDeque<Idle>) {
         let now = Instant::now();
-        let is_over = |idle: &Idle| now.duration_since(idle.since) >= self.expire;
-        while idle.len() > IDLE_MAX || idle.front().is_some_and(is_over) {
+        if let Some(max_age) = self.keeping.max_age {
+            idle.retain(|idle| now.duration_since(idle.connection.begun) < max_age);
+        }
+        let is_over = |idle: &Idle| now.duration_since(idle.since) >= self.keeping.expire;
+        while idle.len() > self.keeping.idle_max || idle.front().is_some_and(is_over) {
             idle.pop_front();
         }
     }

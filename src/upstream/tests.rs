@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 
 fn config(server: SocketAddr, transport: UpstreamTransport, tls: ForwardTls) -> Forward {
     Forward {
-        to: vec![Upstream { address: server, transport, server_name: None }],
+        servers: vec![Upstream { address: server, transport, server_name: None }],
         policy: Policy::Sequential,
         tls,
         ..Forward::new(Name::root())

@@ -11,7 +11,7 @@ use serde_with::serde_as;
 use super::{Directive, Opt, Reference, is_default};
 use crate::config::corefile::{CorefileError, Cursor, Surroundings, System, Writer, parse_zone};
 use crate::config::text::{AsText, Expanded, Text};
-use crate::dns::Name;
+use crate::dns::{Name, ResponseCode};
 
 /// Whom to ask, and how.
 #[serde_as]
@@ -21,12 +21,12 @@ pub struct Forward {
     /// Names below this zone are forwarded.
     #[serde_as(as = "AsText")]
     pub from: Name,
-    /// The servers, at least one, in the order of the file, as addresses: files are already read.
+    /// The servers, at least one, in the order of the file, as they were written.
     #[serde_as(as = "Vec<AsText>")]
-    pub to: Vec<Upstream>,
-    /// Files of `to` in resolv.conf's form.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub files: Vec<PathBuf>,
+    pub to: Vec<To>,
+    /// The servers that `to` stands for, each once: those of files as the files were when the configuration was read.
+    #[serde(skip)]
+    pub servers: Vec<Upstream>,
     /// Names below these zones are not forwarded.
     #[serde_as(as = "Expanded")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -44,6 +44,34 @@ pub struct Forward {
     pub max_fails: u32,
     /// How servers that failed are probed.
     pub health_check: HealthCheck,
+    /// How long a server may take.
+    #[serde_as(as = "AsText")]
+    pub read_timeout: Duration,
+    /// How long a connection lives, idle or not; zero: for ever.
+    #[serde_as(as = "AsText")]
+    #[serde(skip_serializing_if = "is_default")]
+    pub max_age: Duration,
+    /// How many idle connections to a server are kept; zero: as many as this server keeps at most.
+    #[serde(skip_serializing_if = "is_default")]
+    pub max_idle_conns: usize,
+    /// How many servers are asked for one query, one after the other; None: twice as many as there are; zero: as long as there
+    /// is time.
+    #[serde(skip_serializing_if = "is_default")]
+    pub max_connect_attempts: Option<u32>,
+    /// Where all servers seem down, nobody is asked.
+    #[serde(skip_serializing_if = "is_default")]
+    pub failfast_all_unhealthy_upstreams: bool,
+    /// Answers with these codes lead to the next server.
+    #[serde_as(as = "Vec<AsText>")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failover: Vec<ResponseCode>,
+    /// Answers with these codes lead to the next `forward` of the block.
+    #[serde_as(as = "Vec<AsText>")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<ResponseCode>,
+    /// And so does NODATA.
+    #[serde(skip_serializing_if = "is_default")]
+    pub next_on_nodata: bool,
     /// In which order servers are asked.
     pub policy: Policy,
     /// Queries under way at once; 0: no limit.
@@ -52,6 +80,15 @@ pub struct Forward {
     /// TLS towards `tls://` servers.
     #[serde(skip_serializing_if = "is_default")]
     pub tls: ForwardTls,
+}
+
+/// A word behind the zone of `forward`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum To {
+    /// A server.
+    Server(Upstream),
+    /// A file in resolv.conf's form.
+    File(PathBuf),
 }
 
 /// A server to ask.
@@ -149,6 +186,38 @@ impl Directive for Forward {
                 meaning: "in which order servers are asked",
                 default: "random",
             },
+            Opt { syntax: "read_timeout DURATION", meaning: "how long a server may take", default: "2s" },
+            Opt {
+                syntax: "max_age DURATION",
+                meaning: "how long a connection lives, idle or not",
+                default: "0s: for ever",
+            },
+            Opt {
+                syntax: "max_idle_conns N",
+                meaning: "how many idle connections to a server are kept",
+                default: "64",
+            },
+            Opt {
+                syntax: "max_connect_attempts N",
+                meaning: "how many servers are asked for one query; 0: as long as there is time. Never more than 6 messages",
+                default: "twice as many as there are",
+            },
+            Opt {
+                syntax: "failfast_all_unhealthy_upstreams",
+                meaning: "where all servers seem down, nobody is asked: SERVFAIL at once",
+                default: "one of them is asked",
+            },
+            Opt {
+                syntax: "failover RCODE...",
+                meaning: "answers with these codes lead to the next server",
+                default: "",
+            },
+            Opt {
+                syntax: "next RCODE...",
+                meaning: "answers with these codes lead to the next `forward` of the block, if there is one",
+                default: "",
+            },
+            Opt { syntax: "next_on_nodata", meaning: "and so does NODATA", default: "" },
             Opt { syntax: "max_concurrent N", meaning: "more queries at once are REFUSED", default: "no limit" },
             Opt { syntax: "tls [CERT KEY] [CA]", meaning: "for `tls://` servers", default: "the system's authorities" },
             Opt {
@@ -170,8 +239,7 @@ impl Directive for Forward {
 
     fn write(forwards: &Vec<Self>, corefile: &mut Writer) {
         for forward in forwards {
-            let files = forward.files.iter().map(|file| file.display().to_string());
-            let to = forward.to.iter().map(Text::text).chain(files);
+            let to = forward.to.iter().map(Text::text);
             corefile.block(["forward".to_owned(), forward.from.text()].into_iter().chain(to), |options| {
                 forward.write_options(options);
             });
@@ -188,6 +256,21 @@ impl Default for Forward {
 impl Default for HealthCheck {
     fn default() -> Self {
         Self { interval: Duration::from_millis(500), recursion_desired: true, domain: Name::root() }
+    }
+}
+
+impl Text for To {
+    const WHAT: &'static str = "a server such as 192.0.2.1, [2001:db8::1]:5300 or tls://9.9.9.9%dns.quad9.net, or a file such as /etc/resolv.conf";
+
+    fn read(text: &str) -> Option<Self> {
+        Some(Upstream::read(text).map_or_else(|| Self::File(text.into()), Self::Server))
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Server(server) => server.text(),
+            Self::File(file) => file.display().to_string(),
+        }
     }
 }
 
@@ -216,13 +299,21 @@ impl Forward {
         Self {
             from,
             to: Vec::new(),
-            files: Vec::new(),
+            servers: Vec::new(),
             except: Vec::new(),
             force_tcp: false,
             prefer_udp: false,
             expire: Duration::from_secs(10),
             max_fails: 2,
             health_check: HealthCheck::default(),
+            read_timeout: Duration::from_secs(2),
+            max_age: Duration::ZERO,
+            max_idle_conns: 0,
+            max_connect_attempts: None,
+            failfast_all_unhealthy_upstreams: false,
+            failover: Vec::new(),
+            next: Vec::new(),
+            next_on_nodata: false,
             policy: Policy::default(),
             max_concurrent: 0,
             tls: ForwardTls::default(),
@@ -253,21 +344,24 @@ impl Forward {
         for word in to {
             forward.lower_to(cursor, word)?;
         }
-        if forward.to.is_empty() {
-            let files: Vec<_> = forward.files.iter().map(|file| file.display().to_string()).collect();
+        if forward.servers.is_empty() {
+            let files: Vec<_> = forward.to.iter().map(Text::text).collect();
             let files = files.join(" and ");
             return Err(cursor.error(format!("no valid upstream addresses found: {files} has no `nameserver` line")));
         }
         while cursor.next_option() {
             forward.lower_option(cursor)?;
         }
-        let named = forward.to.iter().find_map(|to| to.server_name.as_ref());
+        let named = forward.servers.iter().find_map(|server| server.server_name.as_ref());
         if let (Some(name), Some(other)) = (named, &forward.tls.server_name) {
             return Err(
                 cursor.error(format!("tls_servername {other} and %{name} cannot both be set; keep one of them"))
             );
         }
-        let needs_name = forward.to.iter().any(|to| to.transport == UpstreamTransport::Tls && to.server_name.is_none());
+        let needs_name = forward
+            .servers
+            .iter()
+            .any(|server| server.transport == UpstreamTransport::Tls && server.server_name.is_none());
         if needs_name && forward.tls.server_name.is_none() {
             cursor.warn("tls:// servers without tls_servername must have their address in their certificate");
         }
@@ -283,6 +377,7 @@ impl Forward {
             Some((scheme, _)) => return Err(cursor.error(format!("{scheme}:// servers are not built yet: {word:?}"))),
         };
         if let Some(upstream) = parse_upstream(cursor.surroundings, rest, transport) {
+            self.to.push(To::Server(upstream.clone()));
             self.add(upstream);
             return Ok(());
         }
@@ -301,14 +396,14 @@ impl Forward {
         for address in name_servers(cursor.surroundings, &text) {
             self.add(Upstream { address, transport, server_name: None });
         }
-        self.files.push(rest.into());
+        self.to.push(To::File(rest.into()));
         Ok(())
     }
 
     /// A server that is named twice is one.
     fn add(&mut self, upstream: Upstream) {
-        if !self.to.contains(&upstream) {
-            self.to.push(upstream);
+        if !self.servers.contains(&upstream) {
+            self.servers.push(upstream);
         }
     }
 
@@ -316,7 +411,13 @@ impl Forward {
         if !self.except.is_empty() {
             options.line(std::iter::once("except".to_owned()).chain(self.except.iter().map(Text::text)));
         }
-        for (name, is_set) in [("force_tcp", self.force_tcp), ("prefer_udp", self.prefer_udp)] {
+        let words = [
+            ("force_tcp", self.force_tcp),
+            ("prefer_udp", self.prefer_udp),
+            ("failfast_all_unhealthy_upstreams", self.failfast_all_unhealthy_upstreams),
+            ("next_on_nodata", self.next_on_nodata),
+        ];
+        for (name, is_set) in words {
             if is_set {
                 options.line([name]);
             }
@@ -328,6 +429,21 @@ impl Forward {
         let words = ["health_check".to_owned(), interval.text()].into_iter().chain(no_rec);
         options.line(words.chain(["domain".to_owned(), domain.text()]));
         options.line(["policy", self.policy.as_str()]);
+        options.line(["read_timeout", &self.read_timeout.text()]);
+        if !self.max_age.is_zero() {
+            options.line(["max_age", &self.max_age.text()]);
+        }
+        if self.max_idle_conns > 0 {
+            options.line(["max_idle_conns", &self.max_idle_conns.to_string()]);
+        }
+        if let Some(attempts) = self.max_connect_attempts {
+            options.line(["max_connect_attempts", &attempts.to_string()]);
+        }
+        for (name, codes) in [("failover", &self.failover), ("next", &self.next)] {
+            if !codes.is_empty() {
+                options.line(std::iter::once(name.to_owned()).chain(codes.iter().map(Text::text)));
+            }
+        }
         if self.max_concurrent > 0 {
             options.line(["max_concurrent", &self.max_concurrent.to_string()]);
         }
@@ -374,18 +490,34 @@ impl Forward {
             "health_check" => self.lower_health_check(cursor)?,
             "tls_servername" => self.tls.server_name = Some(lower_word(cursor)?),
             "tls" => self.lower_tls(cursor)?,
-            option @ ("max_age"
-            | "max_idle_conns"
-            | "read_timeout"
-            | "max_connect_attempts"
-            | "doh_method"
-            | "next"
-            | "next_on_nodata"
-            | "failfast_all_unhealthy_upstreams"
-            | "failover"
-            | "resolver"
-            | "source_address") => {
-                return Err(cursor.error(format!("{option} is not built yet")));
+            "read_timeout" => self.read_timeout = lower_duration(cursor)?,
+            "max_age" => self.max_age = lower_duration(cursor)?,
+            "max_idle_conns" => {
+                let text = lower_word(cursor)?;
+                self.max_idle_conns = cursor.number(&text, "max_idle_conns", 0..=u32::MAX as usize)?;
+            }
+            "max_connect_attempts" => {
+                let text = lower_word(cursor)?;
+                self.max_connect_attempts = Some(cursor.number(&text, "max_connect_attempts", 0..=u32::MAX)?);
+            }
+            "failfast_all_unhealthy_upstreams" => {
+                cursor.no_argument()?;
+                self.failfast_all_unhealthy_upstreams = true;
+            }
+            "failover" => {
+                let codes = lower_codes(cursor)?;
+                if codes.contains(&ResponseCode::NoError) {
+                    return Err(cursor.error("NOERROR cannot be used in failover: it is the answer"));
+                }
+                self.failover.extend(codes);
+            }
+            "next" => self.next.extend(lower_codes(cursor)?),
+            "next_on_nodata" => {
+                cursor.no_argument()?;
+                self.next_on_nodata = true;
+            }
+            option @ ("doh_method" | "resolver" | "source_address") => {
+                return Err(cursor.error(format!("{option} is not built yet; remove the line")));
             }
             _ => {
                 return Err(cursor.unknown::<Self>());
@@ -467,6 +599,20 @@ fn lower_word(cursor: &mut Cursor<'_>) -> Result<String, CorefileError> {
         true => Ok(cursor.word().to_owned()),
         false => Err(cursor.error(format!("{option} takes a value"))),
     }
+}
+
+/// Response codes, at least one, in any letter case.
+fn lower_codes(cursor: &mut Cursor<'_>) -> Result<Vec<ResponseCode>, CorefileError> {
+    let option = cursor.word().to_owned();
+    let arguments = cursor.arguments();
+    if arguments.is_empty() {
+        return Err(cursor.error(format!("{option} takes response codes, e.g. `{option} SERVFAIL REFUSED`")));
+    }
+    let read = |text: &String| {
+        ResponseCode::read(&text.to_ascii_uppercase())
+            .ok_or_else(|| cursor.error(format!("{text:?} is not a valid rcode, such as SERVFAIL")))
+    };
+    arguments.iter().map(read).collect()
 }
 
 fn lower_duration(cursor: &mut Cursor<'_>) -> Result<Duration, CorefileError> {

@@ -38,7 +38,7 @@ pub use debug::Debug;
 pub use dns64::Dns64;
 pub use errors::{Consolidate, ConsolidateLevel, Errors};
 pub use fallthrough::Fallthrough;
-pub use forward::{Forward, ForwardTls, HealthCheck, Policy, Upstream, UpstreamTransport};
+pub use forward::{Forward, ForwardTls, HealthCheck, Policy, To, Upstream, UpstreamTransport};
 pub use health::Health;
 pub use hosts::{Hosts, HostsLine};
 pub use kubernetes::{Kubernetes, ObjectSource, PodMode};

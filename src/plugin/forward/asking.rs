@@ -17,9 +17,6 @@ use crate::upstream::{Attempt, Channel, Exchange, UpstreamError, scrub};
 /// How long a client waits at most.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a server may take.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// Messages to servers for one query at most, whatever the answers are.
 const ATTEMPTS_MAX: u32 = 6;
 
@@ -31,12 +28,14 @@ const EXTENDED_CODES: u16 = 16;
 pub(super) struct Budget {
     deadline: Instant,
     attempts: u32,
+    /// How long one server may take.
+    read_timeout: Duration,
 }
 
 impl Budget {
     /// The whole of it, from now on.
-    pub fn new() -> Self {
-        Self { deadline: Instant::now() + QUERY_TIMEOUT, attempts: ATTEMPTS_MAX }
+    pub fn new(read_timeout: Duration) -> Self {
+        Self { deadline: Instant::now() + QUERY_TIMEOUT, attempts: ATTEMPTS_MAX, read_timeout }
     }
 
     pub fn is_spent(&self) -> bool {
@@ -49,7 +48,7 @@ impl Budget {
             return Err(UpstreamError::Timeout { server: server.address(), timeout: QUERY_TIMEOUT });
         }
         self.attempts -= 1;
-        Ok(self.left().min(ATTEMPT_TIMEOUT))
+        Ok(self.left().min(self.read_timeout))
     }
 
     /// In whole milliseconds: people read it.

@@ -13,6 +13,7 @@ mod tests;
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::seq::IndexedRandom;
 use tokio::sync::Semaphore;
@@ -46,6 +47,14 @@ pub struct Forward {
     /// One permit for each query under way.
     concurrent: Option<Concurrent>,
     max_fails: u32,
+    /// How many servers are asked for one query.
+    attempts_max: usize,
+    read_timeout: Duration,
+    /// Where all servers seem down, nobody is asked.
+    is_failing_fast: bool,
+    failover: Vec<ResponseCode>,
+    next: Vec<ResponseCode>,
+    next_on_nodata: bool,
     asking: Asking,
     prober: Prober,
     metrics: Arc<Metrics>,
@@ -60,7 +69,7 @@ struct Concurrent {
 impl Forward {
     /// The servers of a directive, asked through `exchange`; probes of servers that failed run in `tasks`.
     pub fn new(config: &directive::Forward, exchange: Arc<dyn Exchange>, metrics: Arc<Metrics>, tasks: Tasks) -> Self {
-        let servers = config.to.iter().map(|upstream| Arc::new(Server::new(upstream, &config.tls)));
+        let servers = config.servers.iter().map(|upstream| Arc::new(Server::new(upstream, &config.tls)));
         let concurrent = |max| Concurrent { permits: Semaphore::new(Semaphore::MAX_PERMITS.min(max)), max };
         Self {
             from: config.from.clone(),
@@ -69,6 +78,16 @@ impl Forward {
             turns: Turns::new(config.policy),
             concurrent: (config.max_concurrent > 0).then(|| concurrent(config.max_concurrent)),
             max_fails: config.max_fails,
+            attempts_max: match config.max_connect_attempts {
+                None => 2 * config.servers.len(),
+                Some(0) => usize::MAX,
+                Some(attempts) => attempts as usize,
+            },
+            read_timeout: config.read_timeout,
+            is_failing_fast: config.failfast_all_unhealthy_upstreams,
+            failover: config.failover.clone(),
+            next: config.next.clone(),
+            next_on_nodata: config.next_on_nodata,
             asking: Asking::new(config, exchange.clone(), metrics.clone()),
             prober: Prober::new(config, exchange, metrics.clone(), tasks),
             metrics,
@@ -78,6 +97,13 @@ impl Forward {
     /// Whether names like this are forwarded. The zone itself is, also if it is excepted, as in CoreDNS.
     pub fn covers(&self, name: &Name) -> bool {
         self.from.zone_of(name) && (self.from == *name || !self.except.iter().any(|zone| zone.zone_of(name)))
+    }
+
+    /// Whether the next `forward` of the block is to be asked, if there is one: another server's answer says so.
+    pub fn passes_on(&self, answer: &Answer) -> bool {
+        let is_relayed = answer.failure().is_none();
+        let is_listed = self.next.contains(&answer.response_code()) || (self.next_on_nodata && answer.is_no_data());
+        is_relayed && is_listed
     }
 
     /// Asks, and returns what of the answer is believed; SERVFAIL if nobody answered.
@@ -98,13 +124,14 @@ impl Forward {
         Answer::serv_fail(&*text).with_response_code(ResponseCode::Refused).with_extended_error(OTHER, text)
     }
 
-    /// Asks one server after the other until one answers, whatever it says: only failures lead to the next one.
+    /// Asks one server after the other until one answers, whatever it says: only failures and the codes of `failover` lead to
+    /// the next one.
     async fn ask_in_turn(&self, query: &Query) -> Answer {
-        let mut budget = Budget::new();
+        let mut budget = Budget::new(self.read_timeout);
         let order = self.turns.order(&self.servers);
         let mut turns = order.iter().copied().cycle();
-        let mut failure = None;
-        for _ in 0..2 * order.len() {
+        let (mut failure, mut unwanted, mut unwanted_count) = (None, None, 0);
+        for _ in 0..self.attempts_max {
             if budget.is_spent() {
                 break;
             }
@@ -118,7 +145,13 @@ impl Forward {
                         let (code, took) = (mnemonic(answer.response_code()), asked_at.elapsed());
                         format!("{} answers {code} in {took:.1?}", server.label())
                     });
-                    return answer;
+                    // The last server has the last word.
+                    unwanted_count += 1;
+                    if !self.failover.contains(&answer.response_code()) || unwanted_count >= order.len() {
+                        return answer;
+                    }
+                    unwanted = Some(answer);
+                    continue;
                 }
                 Err(error) => {
                     query.explain(NAME, || format!("{}: {error}", server.label()));
@@ -132,18 +165,21 @@ impl Forward {
                 break;
             }
         }
-        nobody_answered(failure)
+        unwanted.unwrap_or_else(|| nobody_answered(failure))
     }
 
-    /// All servers are down, or so it seems: any of them.
+    /// All servers are down, or so it seems: any of them, or none with `failfast_all_unhealthy_upstreams`.
     fn last_resort<'a>(&self, servers: &[&'a Arc<Server>]) -> Option<&'a Arc<Server>> {
         self.metrics.forward_healthcheck_broken.inc();
+        if self.is_failing_fast {
+            return None;
+        }
         servers.choose(&mut rand::rng()).copied()
     }
 }
 
 fn nobody_answered(failure: Option<UpstreamError>) -> Answer {
-    let Some(error) = failure else { return Answer::serv_fail("there is no server to ask") };
+    let Some(error) = failure else { return Answer::serv_fail("no server is well") };
     let code = match &error {
         UpstreamError::Timeout { .. } => NO_REACHABLE_AUTHORITY,
         UpstreamError::Connect { .. } | UpstreamError::Malformed { .. } => NETWORK_ERROR,

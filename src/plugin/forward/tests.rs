@@ -101,7 +101,7 @@ fn config(servers: u16) -> directive::Forward {
         server_name: None,
     };
     directive::Forward {
-        to: (1..=servers).map(upstream).collect(),
+        servers: (1..=servers).map(upstream).collect(),
         policy: Policy::Sequential,
         ..directive::Forward::new(Name::root())
     }
@@ -236,7 +236,7 @@ async fn the_channel_is_the_clients_or_what_the_directive_says() {
         let mut config = directive::Forward { force_tcp, prefer_udp, ..config(1) };
         let query = Query { transport, ..query() };
         assert_eq!(stage(&config, |_, _| FINE).ask(&query).await.1, [(1, expected)]);
-        config.to[0].transport = UpstreamTransport::Tls;
+        config.servers[0].transport = UpstreamTransport::Tls;
         assert_eq!(stage(&config, |_, _| FINE).ask(&query).await.1, [(1, Channel::Tls)]);
     }
 }
@@ -245,8 +245,8 @@ async fn the_channel_is_the_clients_or_what_the_directive_says() {
 async fn a_tls_server_has_its_own_name_or_that_of_the_directive() {
     let mut config = config(2);
     config.tls.server_name = Some("all.example".to_owned());
-    config.to.iter_mut().for_each(|upstream| upstream.transport = UpstreamTransport::Tls);
-    config.to[0].server_name = Some("one.example".to_owned());
+    config.servers.iter_mut().for_each(|upstream| upstream.transport = UpstreamTransport::Tls);
+    config.servers[0].server_name = Some("one.example".to_owned());
     let names = Arc::new(Mutex::new(Vec::new()));
     let noted = names.clone();
     let plot = move |attempt: &Attempt, _| {
@@ -362,4 +362,30 @@ async fn names_are_covered_by_zone_and_exceptions() {
     check(&config.except[..1], "example.org.", false);
     check(&config.except, "example.", true);
     check(&config.except, "b.example.", false);
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_and_their_time_have_bounds_of_ones_own() {
+    let config = directive::Forward {
+        max_connect_attempts: Some(1),
+        read_timeout: Duration::from_millis(300),
+        max_fails: 0,
+        ..config(3)
+    };
+    let stage = stage(&config, |_, _| Does::Nothing);
+    let start = Instant::now();
+    let (code, asked) = stage.ask(&query()).await;
+    assert_eq!((code, asked.len(), start.elapsed()), (ResponseCode::ServFail, 1, Duration::from_millis(300)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_asked_where_all_seem_down_and_that_is_to_fail_fast() {
+    let config = directive::Forward { failfast_all_unhealthy_upstreams: true, ..config(1) };
+    let stage = stage(&config, |_, _| Does::Refuse);
+    for _ in 0..10 {
+        stage.ask(&query()).await;
+        sleep(Duration::from_secs(1)).await;
+    }
+    let (code, asked) = stage.ask(&query()).await;
+    assert_eq!((code, asked.len()), (ResponseCode::ServFail, 0));
 }
