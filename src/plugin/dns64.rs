@@ -7,10 +7,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::{Pipeline, Router, acl};
-use crate::config::directive::Dns64 as Config;
+use crate::config::directive::{Dns64 as Config, Dns64Mode, Dns64Rule};
 use crate::dns::{
-    Answer, Class, Name, Query, RData, Record, RecordType, ResponseCode, address_of_reverse_name, parse_name, rdata,
-    reverse_name,
+    Answer, Class, Name, Query, RData, Record, RecordType, ResponseCode, address_of_reverse_name, label_count,
+    parse_name, rdata, reverse_name,
 };
 use crate::metrics::Metrics;
 use crate::nat64::{InvalidPrefix, Prefix, is_excluded, may_translate};
@@ -28,7 +28,8 @@ const IPV4_ONLY: [Ipv4Addr; 2] = [Ipv4Addr::new(192, 0, 0, 170), Ipv4Addr::new(1
 #[derive(Debug)]
 pub struct Dns64 {
     prefix: Prefix,
-    translate_all: bool,
+    mode: Dns64Mode,
+    rules: Vec<Dns64Rule>,
     allow_ipv4: bool,
     ipv4_only: Option<Name>,
     server: String,
@@ -40,7 +41,8 @@ impl Dns64 {
     pub fn new(config: &Config, server: String, metrics: Arc<Metrics>) -> Result<Self, InvalidPrefix> {
         Ok(Self {
             prefix: Prefix::new(config.prefix)?,
-            translate_all: config.translate_all,
+            mode: if config.translate_all { Dns64Mode::TranslateAll } else { Dns64Mode::Default },
+            rules: config.rules.clone(),
             allow_ipv4: config.allow_ipv4,
             ipv4_only: parse_name("ipv4only.arpa.").ok(),
             server,
@@ -77,17 +79,27 @@ impl Dns64 {
             return self.ipv4_only_answer(query);
         }
         let native = pipeline.answer_as_asked(query, router).await;
-        let goes_on = native.source() != acl::NAME
-            && !native.is_nx_domain()
-            && (self.translate_all || !may_have_address(&native));
-        query.explain(NAME, || match goes_on {
-            false => "nothing is synthesized: the AAAA question is answered".to_owned(),
-            true if self.translate_all => "asks for A, to translate it (`translate_all`)".to_owned(),
-            true => "there is no AAAA record: asks for A, to translate it".to_owned(),
+        let end = end_of_aliases(&query.name, &native);
+        let mode = self.mode(&end);
+        let is_answer = native.source() == acl::NAME || native.is_nx_domain();
+        let goes_on = !is_answer
+            && match mode {
+                Dns64Mode::Off => false,
+                Dns64Mode::Default => !may_have_address(&native),
+                Dns64Mode::TranslateAll | Dns64Mode::TranslateAllOrNothing => true,
+            };
+        query.explain(NAME, || match (goes_on, mode) {
+            (false, Dns64Mode::Off) => format!("nothing is synthesized for {end} (`off`)"),
+            (false, _) => "nothing is synthesized: the AAAA question is answered".to_owned(),
+            (true, Dns64Mode::Off | Dns64Mode::Default) => {
+                "there is no AAAA record: asks for A, to translate it".to_owned()
+            }
+            (true, _) => "asks for A, to translate it (`translate_all`)".to_owned(),
         });
         if !goes_on {
             return without_excluded(native);
         }
+        let native = if mode == Dns64Mode::TranslateAllOrNothing { without_native(native) } else { native };
         // The name in lower case, as CoreDNS asks: caches and other servers see one name.
         let a = router.follow_up(query, query.name.to_lowercase(), RecordType::A).await;
         let is_translated = has_translatable(self.prefix, &a);
@@ -99,6 +111,13 @@ impl Dns64 {
             self.metrics.dns64_requests_translated.with_label_values(&[&self.server]).inc();
         }
         combine(self.prefix, native, a)
+    }
+
+    /// The rule for a name: that of the zone with most labels.
+    fn mode(&self, name: &Name) -> Dns64Mode {
+        let zones = self.rules.iter().flat_map(|rule| rule.zones.iter().map(|zone| (zone, rule.mode)));
+        let longest = zones.filter(|(zone, _)| zone.zone_of(name)).max_by_key(|(zone, _)| label_count(zone));
+        longest.map_or(self.mode, |(_, mode)| mode)
     }
 
     /// RFC 8880 section 7.1: every DNS64 answers this itself, so that its clients learn the prefix.
@@ -208,6 +227,20 @@ fn may_have_address(native: &Answer) -> bool {
 
 fn without_excluded(mut native: Answer) -> Answer {
     native.answers.retain(|record| !matches!(record.data, RData::AAAA(address) if is_excluded(address.0)));
+    native
+}
+
+/// The name that owns the addresses, or would: where the aliases end.
+fn end_of_aliases(name: &Name, answer: &Answer) -> Name {
+    let targets = answer.answers.iter().rev().filter_map(|record| match &record.data {
+        RData::CNAME(target) => Some(&target.0),
+        _ => None,
+    });
+    targets.into_iter().next().unwrap_or(name).clone()
+}
+
+fn without_native(mut native: Answer) -> Answer {
+    native.answers.retain(|record| record.record_type() != RecordType::AAAA);
     native
 }
 

@@ -3,9 +3,12 @@
 use ipnet::Ipv6Net;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::serde_as;
 
 use super::{Directive, Opt, Reference, is_default};
 use crate::config::corefile::{CorefileError, Cursor, Writer};
+use crate::config::text::{Expanded, Text};
+use crate::dns::Name;
 
 /// How AAAA records are made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -17,9 +20,53 @@ pub struct Dns64 {
     /// Also where AAAA records exist.
     #[serde(skip_serializing_if = "is_default")]
     pub translate_all: bool,
+    /// Rules for zones, which go before `translate_all`; the one with most labels counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Dns64Rule>,
     /// Also for queries that come over IPv4.
     #[serde(skip_serializing_if = "is_default")]
     pub allow_ipv4: bool,
+}
+
+/// What is done for names in some zones. The name is that of the address, at the end of aliases.
+#[serde_as]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dns64Rule {
+    /// The zones.
+    #[serde_as(as = "Expanded")]
+    pub zones: Vec<Name>,
+    /// What is done.
+    pub mode: Dns64Mode,
+}
+
+/// When AAAA records are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Dns64Mode {
+    /// Never.
+    Off,
+    /// Where there is no AAAA record.
+    #[default]
+    Default,
+    /// Always; where there is nothing to translate, AAAA records stay.
+    TranslateAll,
+    /// Always; where there is nothing to translate, there is no address: for clients that reach IPv4 only.
+    TranslateAllOrNothing,
+}
+
+impl Dns64Mode {
+    const ALL: [Self; 4] = [Self::Off, Self::Default, Self::TranslateAll, Self::TranslateAllOrNothing];
+
+    /// Its words behind the zones.
+    fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Off => &["off"],
+            Self::Default => &["default"],
+            Self::TranslateAll => &["translate_all"],
+            Self::TranslateAllOrNothing => &["translate_all", "fallback", "nodata"],
+        }
+    }
 }
 
 /// 64:ff9b::/96 (RFC 6052 section 2.1).
@@ -27,7 +74,7 @@ const WELL_KNOWN: Ipv6Net = Ipv6Net::new_assert(std::net::Ipv6Addr::new(0x64, 0x
 
 impl Default for Dns64 {
     fn default() -> Self {
-        Self { prefix: WELL_KNOWN, translate_all: false, allow_ipv4: false }
+        Self { prefix: WELL_KNOWN, translate_all: false, rules: Vec::new(), allow_ipv4: false }
     }
 }
 
@@ -49,6 +96,12 @@ impl Directive for Dns64 {
                 syntax: "translate_all",
                 meaning: "also where there are AAAA records; they are kept where there is nothing to translate",
                 default: "",
+            },
+            Opt {
+                syntax: "zone ZONES... off|default|translate_all [fallback native|nodata]",
+                meaning: "ours: another rule for names in these zones, the longest zone first: none are made; where there is no AAAA record; always, and where there \
+                          is nothing to translate, AAAA records stay (`native`) or go (`nodata`). The name is that of the address, at the end of aliases",
+                default: "native",
             },
             Opt { syntax: "allow_ipv4", meaning: "also for clients with IPv4", default: "" },
         ],
@@ -75,6 +128,7 @@ impl Directive for Dns64 {
                     }
                     "translate_all" => dns64.translate_all = true,
                     "allow_ipv4" => dns64.allow_ipv4 = true,
+                    "zone" => dns64.rules.push(lower_rule(cursor)?),
                     _ => return Err(cursor.unknown::<Self>()),
                 }
             }
@@ -83,15 +137,32 @@ impl Directive for Dns64 {
     }
 
     fn write(dns64: &Option<Self>, corefile: &mut Writer) {
-        let Some(Self { prefix, translate_all, allow_ipv4 }) = dns64 else { return };
+        let Some(Self { prefix, translate_all, rules, allow_ipv4 }) = dns64 else { return };
         corefile.block(["dns64"], |options| {
             options.line(["prefix", &prefix.to_string()]);
+            for Dns64Rule { zones, mode } in rules {
+                let words = zones.iter().map(Text::text).chain(mode.words().iter().map(|word| (*word).to_owned()));
+                options.line(std::iter::once("zone".to_owned()).chain(words));
+            }
             for (name, is_set) in [("translate_all", translate_all), ("allow_ipv4", allow_ipv4)] {
                 if *is_set {
                     options.line([name]);
                 }
             }
         });
+    }
+}
+
+/// `zone ZONES... MODE`
+fn lower_rule(cursor: &mut Cursor<'_>) -> Result<Dns64Rule, CorefileError> {
+    let arguments = cursor.arguments();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let words = words.strip_suffix(&["fallback", "native"]).unwrap_or(&words);
+    let mode = Dns64Mode::ALL.into_iter().find(|mode| words.ends_with(mode.words()));
+    let zones = mode.and_then(|mode| arguments.get(..words.len() - mode.words().len())).unwrap_or_default();
+    match (mode, if zones.is_empty() { Vec::new() } else { cursor.zones(zones) }) {
+        (Some(mode), zones) if !zones.is_empty() => Ok(Dns64Rule { zones, mode }),
+        _ => Err(cursor.error("zone takes zones, and off, default or translate_all [fallback native|nodata]")),
     }
 }
 

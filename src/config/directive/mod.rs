@@ -35,7 +35,7 @@ pub use cache::{Cache, CacheSide, ServeStale};
 pub use cancel::Cancel;
 pub use chaos::Chaos;
 pub use debug::Debug;
-pub use dns64::Dns64;
+pub use dns64::{Dns64, Dns64Mode, Dns64Rule};
 pub use errors::{Consolidate, ConsolidateLevel, Errors};
 pub use fallthrough::Fallthrough;
 pub use forward::{Forward, ForwardTls, HealthCheck, Policy, To, Upstream, UpstreamTransport};
