@@ -18,7 +18,7 @@ use crate::listen::ListenAddress;
 use crate::metrics::Metrics;
 use crate::nat64::InvalidPrefix;
 use crate::plugin::acl::Acl;
-use crate::plugin::cache::{Cache, RefreshQueue, RefreshSender, refresh_queue};
+use crate::plugin::cache::{Cache, Memory, RefreshQueue, RefreshSender, refresh_queue};
 use crate::plugin::cancel::Cancel;
 use crate::plugin::chaos::Chaos;
 use crate::plugin::dns64::Dns64;
@@ -49,6 +49,8 @@ pub struct Environment<'a> {
     pub host_name: String,
     /// The clusters that [`clusters`] named, by their source.
     pub stores: &'a HashMap<Cluster, Arc<Store>>,
+    /// What the caches of the configuration before this one remember, by [`Assembly::memories`]'s keys.
+    pub memories: &'a HashMap<String, Memory>,
     /// Stands in for the network, if there is any.
     pub exchange: Option<Arc<dyn Exchange>>,
     /// The port of server blocks that name none.
@@ -79,6 +81,8 @@ pub struct Assembly {
     pub pipelines: Vec<Arc<Pipeline>>,
     /// What is in use.
     pub enabled: Vec<Enabled>,
+    /// What the caches remember, for the configuration after this one: by all that it depends on.
+    pub memories: HashMap<String, Memory>,
 }
 
 /// Questions that a cache wants to ask again.
@@ -189,7 +193,11 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
         for (address, keys) in places {
             let label = server_label(address);
             let (refresh, queue) = refresh_queue();
-            let pipeline = Arc::new(pipeline(server, &label, &local, environment, refresh)?);
+            let memory = memory_key(server, &label);
+            let pipeline = Arc::new(pipeline(server, &label, &local, environment, refresh, &memory)?);
+            if let Some(cache) = &pipeline.cache {
+                assembly.memories.insert(memory, cache.memory());
+            }
             queues.push((address, pipeline.clone(), queue));
             // What is not forwarded cannot come back.
             if let (Some(_), Some(forward)) = (&pipeline.loop_detection, server.forward.first()) {
@@ -258,12 +266,28 @@ fn view_label(server: &ServerBlock) -> String {
     server.view.as_ref().map(|view| view.name.clone()).unwrap_or_default()
 }
 
+/// All that the answers in a cache depend on: where it is, its settings, and what this server knows itself behind it, which a
+/// remembered answer of another server must not hide. Servers that are asked may change: their answers stay as long as they said.
+fn memory_key(server: &ServerBlock, label: &str) -> String {
+    let behind = ServerBlock {
+        keys: server.keys.clone(),
+        view: server.view.clone(),
+        cache: server.cache.clone(),
+        template: server.template.clone(),
+        hosts: server.hosts.clone(),
+        kubernetes: server.kubernetes.clone(),
+        ..ServerBlock::default()
+    };
+    format!("{label} {behind:?}")
+}
+
 fn pipeline(
     server: &ServerBlock,
     label: &str,
     local: &BTreeSet<IpAddr>,
     environment: &Environment<'_>,
     refresh: RefreshSender,
+    memory: &str,
 ) -> Result<Pipeline, AssembleError> {
     let metrics = &environment.metrics;
     let dns64 =
@@ -288,7 +312,13 @@ fn pipeline(
         loadbalance: server.loadbalance.clone().map(LoadBalance::new),
         rewrite: (!server.rewrite.is_empty()).then(|| Rewrite::new(&server.rewrite)),
         acl: (!server.acl.is_empty()).then(acl),
-        cache: server.cache.as_ref().map(|config| Cache::new(config, label, &view, metrics, refresh)),
+        cache: server.cache.as_ref().map(|config| {
+            let cache = Cache::new(config, label, &view, metrics, refresh);
+            match environment.memories.get(memory) {
+                Some(memory) => cache.with_memory(memory),
+                None => cache,
+            }
+        }),
         template: template.collect(),
         hosts: server.hosts.clone().map(|config| Arc::new(Hosts::new(config, metrics.clone()))),
         kubernetes: server.kubernetes.as_ref().map(|config| kubernetes(config, local, environment)),
@@ -354,6 +384,7 @@ mod tests {
             ],
             host_name: String::new(),
             stores: &HashMap::new(),
+            memories: &HashMap::new(),
             exchange: None,
             default_port: 53,
             tasks: Tasks::new(),

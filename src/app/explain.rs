@@ -1,5 +1,6 @@
 //! One question, answered by a configuration without any listening socket, with all that led to the answer.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -89,7 +90,8 @@ async fn ask(request: Request, mut loaded: Loaded) -> Result<Explained, ExplainE
         }
     }
     let metrics = Arc::new(Metrics::new());
-    let generation = Generation::prepare(loaded, 53, &Clusters::default(), &request.access, &metrics).await;
+    let generation =
+        Generation::prepare(loaded, 53, &Clusters::default(), &HashMap::new(), &request.access, &metrics).await;
     let generation = generation.map_err(|error| ExplainError::Assembly(chain(&error)))?;
     let explanation = Explanation::default();
     wait_for_clusters(&generation.clusters, &explanation).await;

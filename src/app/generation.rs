@@ -1,5 +1,6 @@
 //! What a configuration needs to run, made before anything of the one before it is touched.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::config::Config;
 use crate::config::corefile::Loaded;
 use crate::listen::ListenAddress;
 use crate::metrics::Metrics;
+use crate::plugin::cache::Memory;
 use crate::plugin::errors::Errors;
 use crate::plugin::loop_detection::LoopDetected;
 use crate::task::Tasks;
@@ -48,11 +50,13 @@ pub enum GenerationError {
 }
 
 impl Generation {
-    /// Assembles a configuration. Clusters that run already go on; new ones begin to be listed.
+    /// Assembles a configuration. Clusters that run already go on, new ones begin to be listed; what caches remember stays
+    /// remembered where nothing changed that it depends on.
     pub async fn prepare(
         loaded: Loaded,
         default_port: u16,
         running: &Clusters,
+        memories: &HashMap<String, Memory>,
         access: &Access,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, GenerationError> {
@@ -64,6 +68,7 @@ impl Generation {
             interfaces: interfaces::addresses(),
             host_name: interfaces::host_name(),
             stores: &clusters.stores(),
+            memories,
             exchange: None,
             default_port,
             tasks: tasks.clone(),

@@ -75,8 +75,8 @@ pub async fn apply(
     info!("Reloading");
     loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
     let hash = loaded.hash.clone();
-    let running = &server.generation.clusters;
-    let outcome = match Generation::prepare(loaded, options.port, running, &options.access, metrics).await {
+    let (running, memories) = (&server.generation.clusters, &server.generation.assembly.memories);
+    let outcome = match Generation::prepare(loaded, options.port, running, memories, &options.access, metrics).await {
         Ok(next) => {
             next.wait().await;
             let clusters = next.clusters.clone();

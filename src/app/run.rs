@@ -1,5 +1,6 @@
 //! The life of the process.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -117,9 +118,10 @@ async fn start(
     loops: mpsc::Sender<LoopDetected>,
 ) -> Result<Server, String> {
     let mut admin = Admin::start(metrics.clone()).map_err(|error| format!("cannot start the admin pages: {error}"))?;
-    let generation = Generation::prepare(loaded, options.port, &Clusters::default(), &options.access, metrics)
-        .await
-        .map_err(|error| chain(&error))?;
+    let generation =
+        Generation::prepare(loaded, options.port, &Clusters::default(), &HashMap::new(), &options.access, metrics)
+            .await
+            .map_err(|error| chain(&error))?;
     let pages = admin.prepare(generation.pages()).map_err(|error| chain(&error))?;
     admin.show(pages);
     tokio::spawn(generation.wait());

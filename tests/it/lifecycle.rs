@@ -1,15 +1,16 @@
 //! From start to end: what signals, changed files and mistakes do to the real program.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use hickory_proto::op::ResponseCode;
+use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::RecordType;
 
+use crate::dialogue;
 use crate::http;
 use crate::process::{Process, ask, free_port};
 
@@ -175,6 +176,52 @@ fn sigusr1_reloads_without_losing_a_query() {
     assert!(asked > 10, "only {asked} questions were asked");
     assert_eq!(process.page("/ready").0, 200);
     assert!(process.page("/metrics").1.contains("coredns_reload_version_info{hash=\"sha512\",value=\""));
+}
+
+/// Another server: NXDOMAIN to everything. Counts what it is asked.
+fn other_server() -> (SocketAddr, Arc<AtomicUsize>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let address = socket.local_addr().expect("an address");
+    let asked = Arc::new(AtomicUsize::new(0));
+    std::thread::spawn({
+        let asked = asked.clone();
+        move || {
+            let mut octets = [0; 512];
+            while let Ok((length, client)) = socket.recv_from(&mut octets) {
+                asked.fetch_add(1, Ordering::Relaxed);
+                let mut reply = Message::from_vec(&octets[..length]).expect("a question");
+                reply.metadata.message_type = MessageType::Response;
+                reply.answers.push(dialogue::record("web.example.org. 600 IN A 192.0.2.1"));
+                let _ = socket.send_to(&reply.to_vec().expect("a reply"), client);
+            }
+        }
+    });
+    (address, asked)
+}
+
+#[test]
+fn what_is_remembered_survives_a_reload_that_does_not_concern_it() {
+    let (other, asked) = other_server();
+    let block = format!("example.org {{\nbind 127.0.0.1\nforward . {other}\ncache 300\n}}\n");
+    let folder = Folder::new("");
+    let corefile = folder.corefile("");
+    folder.write(&(corefile.clone() + &block));
+    let mut process = folder.serve();
+    let server = process.dns_address("example.org.");
+    let mut times_asked = |corefile: String| {
+        folder.write(&corefile);
+        process.signal("USR1");
+        process.wait_for("[INFO] Reloading complete");
+        assert!(ask(server, "web.example.org.", RecordType::A).is_some_and(|reply| reply.answers.len() == 1));
+        asked.load(Ordering::Relaxed)
+    };
+    assert_eq!(times_asked(corefile.clone() + "# the same\n" + &block), 1);
+    assert_eq!(times_asked(corefile.replace("ttl 30", "ttl 31") + &block), 1, "another block changed");
+    assert_eq!(times_asked(corefile.clone() + &block.replace("cache", "errors\nlog\ncache")), 1, "the log changed");
+    assert_eq!(times_asked(corefile.clone() + &block.replace("300", "200")), 2, "the cache changed");
+    let with_hosts =
+        block.replace("cache 300", "cache 200\nhosts /dev/null {\n192.0.2.2 a.example.org\nfallthrough\n}");
+    assert_eq!(times_asked(corefile + &with_hosts), 3, "what the server knows itself changed");
 }
 
 #[test]

@@ -55,6 +55,7 @@ impl InMemoryServer {
             interfaces: addresses.iter().map(interface).collect(),
             host_name: "host.test".to_owned(),
             stores: &stores,
+            memories: &HashMap::new(),
             exchange: Some(internet.clone()),
             default_port: PORT,
             tasks: Tasks::new(),

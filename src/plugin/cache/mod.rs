@@ -39,10 +39,14 @@ const NAME: &str = "cache";
 #[derive(Debug)]
 pub struct Cache {
     config: directive::Cache,
-    shards: Shards,
+    shards: Arc<Shards>,
     counters: Counters,
     refresh: RefreshSender,
 }
+
+/// What a cache remembers. It outlives the cache if another one takes it over.
+#[derive(Clone, Debug)]
+pub struct Memory(Arc<Shards>);
 
 /// A remembered answer that fits a question.
 struct Hit {
@@ -56,7 +60,18 @@ impl Cache {
     pub fn new(config: &directive::Cache, server: &str, view: &str, metrics: &Metrics, refresh: RefreshSender) -> Self {
         let zones: Vec<String> = config.zones.iter().map(Name::to_ascii).collect();
         let counters = Counters::new(metrics, server, &zones.join(","), view);
-        Self { config: config.clone(), shards: Shards::new(config, &counters), counters, refresh }
+        Self { config: config.clone(), shards: Arc::new(Shards::new(config, &counters)), counters, refresh }
+    }
+
+    /// The same with what a cache of the same settings and labels remembered.
+    pub fn with_memory(mut self, memory: &Memory) -> Self {
+        self.shards = memory.0.clone();
+        self
+    }
+
+    /// What it remembers.
+    pub fn memory(&self) -> Memory {
+        Memory(self.shards.clone())
     }
 
     /// The remembered answer to a question, with TTLs as they are at `now`.
