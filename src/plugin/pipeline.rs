@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::Router;
 use super::acl::Acl;
@@ -186,7 +186,17 @@ impl Pipeline {
         if let Some(answer) = cache.get(query, Instant::now().into_std()) {
             return answer;
         }
-        let answer = self.answer_afresh(query, router).await;
+        let afresh = self.answer_afresh(query, router);
+        let answer = match cache.patience(query, Instant::now().into_std()) {
+            None => afresh.await,
+            Some(patience) => match timeout(patience, afresh).await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    let stale = cache.give_up_waiting(query, Instant::now().into_std());
+                    return stale.unwrap_or_else(|| Answer::serv_fail("no answer in time"));
+                }
+            },
+        };
         cache.put(query, answer, Instant::now().into_std())
     }
 

@@ -212,7 +212,21 @@ fn cache_takes_what_coredns_takes() {
     refused(&block("cache {\nsuccess 1 2 -3\n}"), "is not negative");
     refused(&block("cache {\nsuccess x\n}"), "success takes numbers: a capacity, a TTL, a smallest TTL, not \"x\"");
     refused(&block("cache {\nserve_stale 1h perhaps\n}"), "is immediate or verify, not \"perhaps\"");
-    refused(&block("cache {\nserve_stale 1h verify 1s\n}"), "not built yet");
+    refused(&block("cache {\nserve_stale 1h verify 1s 30s 6m\n}"), "at most 5m");
+    refused(&block("cache {\nserve_stale 1h immediate 30s 1m 1m\n}"), "no further value");
+    refused(&block("cache {\nserve_stale_policy fresh\n}"), "prefer_positive, not \"fresh\"");
+    for times in [
+        "verify 100ms",
+        "verify 100ms 30s",
+        "verify 100ms 30s 1m",
+        "verify 0s 30s",
+        "immediate 30s",
+        "immediate 30s 1m",
+    ] {
+        let read = cache(&format!("cache {{\nserve_stale 1h {times}\n}}"));
+        let again = cache(&format!("cache {{\nserve_stale {}\n}}", read.serve_stale.unwrap().words()[1..].join(" ")));
+        assert_eq!(again, read, "{times}");
+    }
     refused(&block("cache {\nprefetch 10 1m 5%\n}"), "from 10 to 90");
     refused(&block("cache {\nservfail 6m\n}"), "at most 5m");
     refused(&block("cache {\nprefetch 20;\n}"), "options stand on lines of their own, without ';'");

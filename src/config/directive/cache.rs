@@ -43,6 +43,9 @@ pub struct Cache {
     /// Serve expired answers.
     #[serde(skip_serializing_if = "is_default")]
     pub serve_stale: Option<ServeStale>,
+    /// Where an address is known, also after its end, NXDOMAIN and NODATA do not take its place.
+    #[serde(skip_serializing_if = "is_default")]
+    pub prefer_positive: bool,
     /// How long SERVFAIL is remembered, at most 5 minutes.
     #[serde_as(as = "AsText")]
     pub servfail: Duration,
@@ -74,6 +77,18 @@ pub struct ServeStale {
     /// How long after its end an answer is served.
     #[serde_as(as = "AsText")]
     pub duration: Duration,
+    /// How long the source may take with `verify` before the expired answer serves; None: as long as it takes.
+    #[serde_as(as = "Option<AsText>")]
+    #[serde(skip_serializing_if = "is_default")]
+    pub timeout: Option<Duration>,
+    /// The TTL of an expired answer.
+    #[serde_as(as = "AsText")]
+    #[serde(skip_serializing_if = "is_default")]
+    pub ttl: Duration,
+    /// How long a source that failed is not asked again; None: as long as `servfail` says.
+    #[serde_as(as = "Option<AsText>")]
+    #[serde(skip_serializing_if = "is_default")]
+    pub recheck: Option<Duration>,
     /// Ask the source first, and serve the expired answer only if it does not answer.
     #[serde(skip_serializing_if = "is_default")]
     pub verify: bool,
@@ -81,7 +96,7 @@ pub struct ServeStale {
 
 impl Default for ServeStale {
     fn default() -> Self {
-        Self { duration: Duration::from_secs(3600), verify: false }
+        Self { duration: Duration::from_secs(3600), timeout: None, ttl: Duration::ZERO, recheck: None, verify: false }
     }
 }
 
@@ -102,6 +117,7 @@ impl Default for Cache {
             prefetch_gap: Duration::from_secs(60),
             prefetch_percent: 10,
             serve_stale: None,
+            prefer_positive: false,
             servfail: Duration::from_secs(5),
             keep_ttl: false,
         }
@@ -128,9 +144,15 @@ impl Directive for Cache {
                 default: "off; 1m 10%",
             },
             Opt {
-                syntax: "serve_stale [DURATION] [immediate|verify]",
-                meaning: "expired answers serve while the source is asked again (`immediate`), or if the source fails (`verify`)",
-                default: "off; 1h immediate",
+                syntax: "serve_stale [DURATION] [immediate [TTL [RECHECK]] | verify [TIMEOUT [TTL [RECHECK]]]]",
+                meaning: "expired answers serve while the source is asked again (`immediate`), or if the source fails or takes longer than TIMEOUT (`verify`), with \
+                          this TTL; a source that failed is left alone for RECHECK, at most 5m",
+                default: "off; 1h immediate 0s, RECHECK as `servfail`",
+            },
+            Opt {
+                syntax: "serve_stale_policy prefer_positive",
+                meaning: "with serve_stale: NXDOMAIN and NODATA do not take the place of addresses that are still known",
+                default: "",
             },
             Opt {
                 syntax: "servfail DURATION",
@@ -194,8 +216,11 @@ impl Cache {
             let percent = format!("{}%", self.prefetch_percent);
             options.line(["prefetch", &self.prefetch.to_string(), &self.prefetch_gap.text(), &percent]);
         }
-        if let Some(ServeStale { duration, verify }) = self.serve_stale {
-            options.line(["serve_stale", &duration.text(), if verify { "verify" } else { "immediate" }]);
+        if let Some(stale) = self.serve_stale {
+            options.line(stale.words());
+        }
+        if self.prefer_positive {
+            options.line(["serve_stale_policy", "prefer_positive"]);
         }
         if self.servfail != default.servfail {
             options.line(["servfail", &self.servfail.text()]);
@@ -242,7 +267,10 @@ impl Cache {
                 cursor.no_argument()?;
                 self.keep_ttl = true;
             }
-            "serve_stale_policy" => return Err(cursor.error("serve_stale_policy is not built yet")),
+            "serve_stale_policy" => match cursor.one_argument("prefer_positive")?.as_str() {
+                "prefer_positive" => self.prefer_positive = true,
+                other => return Err(cursor.error(format!("serve_stale_policy takes prefer_positive, not {other:?}"))),
+            },
             _ => return Err(cursor.unknown::<Self>()),
         }
         Ok(())
@@ -306,25 +334,55 @@ fn lower_side(cursor: &mut Cursor<'_>, default: CacheSide) -> Result<CacheSide, 
     Ok(side)
 }
 
-/// `serve_stale [DURATION] [immediate|verify]`
+impl ServeStale {
+    /// The words of the option.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = vec!["serve_stale".to_owned(), self.duration.text()];
+        words.push(if self.verify { "verify" } else { "immediate" }.to_owned());
+        // What is behind cannot be said without what is before.
+        let has_times = !self.ttl.is_zero() || self.recheck.is_some();
+        let timeout = self.timeout.or((self.verify && has_times).then_some(Duration::ZERO));
+        words.extend(timeout.map(|timeout| timeout.text()));
+        words.extend(has_times.then(|| self.ttl.text()));
+        words.extend(self.recheck.map(|recheck| recheck.text()));
+        words
+    }
+}
+
+/// `serve_stale [DURATION] [immediate [TTL [RECHECK]] | verify [TIMEOUT [TTL [RECHECK]]]]`
 fn lower_serve_stale(cursor: &mut Cursor<'_>) -> Result<ServeStale, CorefileError> {
     let mut stale = ServeStale::default();
     let arguments = cursor.arguments();
-    for (place, argument) in arguments.iter().enumerate() {
-        match (place, argument.to_ascii_lowercase().as_str()) {
-            (0, _) => stale.duration = cursor.duration(argument, "the first value of serve_stale")?,
-            (1, "immediate") => stale.verify = false,
-            (1, "verify") => stale.verify = true,
-            (1, _) => {
-                return Err(
-                    cursor.error(format!("the second value of serve_stale is immediate or verify, not {argument:?}"))
-                );
-            }
-            (_, "}") => return Err(cursor.error("serve_stale: put '}' on a line of its own")),
-            _ => {
-                return Err(cursor.error(format!("serve_stale: a third value such as {argument:?} is not built yet")));
-            }
-        }
+    let duration = |text: &str, what: &str| match text {
+        "}" => Err(cursor.error("serve_stale: put '}' on a line of its own")),
+        _ => cursor.duration(text, what),
+    };
+    let [first, rest @ ..] = arguments.as_slice() else { return Ok(stale) };
+    stale.duration = duration(first, "the first value of serve_stale")?;
+    let [mode, rest @ ..] = rest else { return Ok(stale) };
+    stale.verify = match mode.to_ascii_lowercase().as_str() {
+        "immediate" => false,
+        "verify" => true,
+        "}" => return Err(cursor.error("serve_stale: put '}' on a line of its own")),
+        _ => return Err(cursor.error(format!("the second value of serve_stale is immediate or verify, not {mode:?}"))),
+    };
+    let mut times = rest.iter();
+    if let Some(timeout) = times.next().filter(|_| stale.verify) {
+        stale.timeout = Some(duration(timeout, "the timeout of serve_stale")?).filter(|timeout| !timeout.is_zero());
+    } else {
+        times = rest.iter();
     }
-    Ok(stale)
+    if let Some(ttl) = times.next() {
+        stale.ttl = duration(ttl, "the TTL of serve_stale")?;
+    }
+    if let Some(recheck) = times.next() {
+        stale.recheck = Some(duration(recheck, "the recheck time of serve_stale")?);
+    }
+    if stale.recheck.is_some_and(|recheck| recheck > Duration::from_secs(300)) {
+        return Err(cursor.error("the recheck time of serve_stale is at most 5m"));
+    }
+    match times.next() {
+        Some(more) => Err(cursor.error(format!("serve_stale takes no further value; found {more:?}"))),
+        None => Ok(stale),
+    }
 }

@@ -94,11 +94,11 @@ impl Entry {
         self.with_ttl(query, u32::try_from(remaining).unwrap_or(u32::MAX))
     }
 
-    /// The answer after its end. TTL 0 as in CoreDNS, where RFC 8767 section 4 advises 30: clients come back at once, when the
-    /// source may have answered.
-    pub fn stale_answer(&self, query: &Query) -> Answer {
+    /// The answer after its end. Its TTL is 0 unless the directive says otherwise, as in CoreDNS, where RFC 8767 section 4
+    /// advises 30: clients come back at once, when the source may have answered.
+    pub fn stale_answer(&self, query: &Query, ttl: Duration) -> Answer {
         let code = if self.answer.is_nx_domain() { STALE_NX_DOMAIN } else { STALE };
-        self.with_ttl(query, 0).with_extended_error(code, "stale answer")
+        self.with_ttl(query, u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX)).with_extended_error(code, "stale answer")
     }
 
     /// AA and RA are those of the answer that was stored; unlike CoreDNS, which says AA for whatever comes from its cache. Names
@@ -165,9 +165,10 @@ mod tests {
     fn a_stale_answer_says_so() {
         let now = Instant::now();
         let query = query("www.example.", RecordType::A);
-        let positive = entry(Answer::positive(vec![a("www.example.", 60, 1)]), now).stale_answer(&query);
+        let positive =
+            entry(Answer::positive(vec![a("www.example.", 60, 1)]), now).stale_answer(&query, Duration::ZERO);
         assert_eq!((positive.answers[0].ttl, positive.extended_error().map(|error| error.code)), (0, Some(3)));
-        let negative = entry(nx(soa(60, 60)), now).stale_answer(&query);
+        let negative = entry(nx(soa(60, 60)), now).stale_answer(&query, Duration::ZERO);
         assert_eq!((negative.authority[0].ttl, negative.extended_error().map(|error| error.code)), (0, Some(19)));
     }
 

@@ -103,7 +103,7 @@ impl Cache {
         if !self.covers(query) {
             return answer;
         }
-        if !is_an_answer(&answer)
+        if !self.is_usable(query, &answer, now)
             && query.recursion_desired
             && let Some(hit) = self.known_before(query, now)
         {
@@ -114,7 +114,7 @@ impl Cache {
 
     /// Remembers what came of asking again; what was known before stays if that was a failure.
     pub fn renew(&self, query: &Query, answer: Answer, now: Instant) {
-        if !self.covers(query) || (!is_an_answer(&answer) && self.known_before(query, now).is_some()) {
+        if !self.covers(query) || (!self.is_usable(query, &answer, now) && self.known_before(query, now).is_some()) {
             return;
         }
         if is_local(&answer) {
@@ -122,6 +122,37 @@ impl Cache {
             self.forget(query);
         }
         self.store(query, answer, now);
+    }
+
+    /// How long the source may take before an expired answer serves (`serve_stale verify TIMEOUT`); None: as long as it takes.
+    pub fn patience(&self, query: &Query, now: Instant) -> Option<Duration> {
+        let timeout = self.config.serve_stale?.timeout.filter(|_| self.covers(query))?;
+        self.shards.with(query, |shard, hash| shard.known(hash, query, self.stale(), now).map(|_| timeout))
+    }
+
+    /// The expired answer to a question whose source takes too long, which is asked in the background; None: it is gone.
+    pub fn give_up_waiting(&self, query: &Query, now: Instant) -> Option<Answer> {
+        let hit = self.shards.with(query, |shard, hash| {
+            let place = shard.known(hash, query, self.stale(), now)?;
+            if place.may_be_asked_again(now) && self.refresh.try_send(query) {
+                place.note_asked_again(now);
+            }
+            Some(Hit { entry: place.entry().clone(), is_fresh: place.entry().is_fresh(now) })
+        })?;
+        query.explain(NAME, || "the source takes too long: answers from what is remembered".to_owned());
+        Some(self.give(&hit, query, now))
+    }
+
+    /// Whether an answer takes the place of what is known.
+    fn is_usable(&self, query: &Query, answer: &Answer, now: Instant) -> bool {
+        let is_less = || {
+            let is_known = |kind: Kind| kind == Kind::Positive;
+            let known = self.shards.with(query, |shard, hash| {
+                shard.known(hash, query, self.stale(), now).is_some_and(|place| is_known(place.entry().kind()))
+            });
+            known && Kind::of(answer) == Kind::Negative && !is_local(answer)
+        };
+        is_an_answer(answer) && !(self.config.prefer_positive && is_less())
     }
 
     /// Whether the directive is about such questions. Of other classes nothing is remembered, nor are zone transfers.
@@ -166,7 +197,7 @@ impl Cache {
     fn known_before(&self, query: &Query, now: Instant) -> Option<Hit> {
         self.shards.with(query, |shard, hash| {
             let place = shard.known(hash, query, self.stale(), now)?;
-            place.note_failure(now.checked_add(self.config.servfail));
+            place.note_failure(now.checked_add(self.recheck()));
             let entry = place.entry().clone();
             Some(Hit { is_fresh: entry.is_fresh(now), entry })
         })
@@ -178,7 +209,7 @@ impl Cache {
             return hit.entry.answer(query, self.config.keep_ttl, now);
         }
         self.counters.served_stale.inc();
-        hit.entry.stale_answer(query)
+        hit.entry.stale_answer(query, self.config.serve_stale.map_or(Duration::ZERO, |stale| stale.ttl))
     }
 
     /// Limits the TTLs of an answer, and remembers it if it may be. Where this is disabled, the TTLs stay as they are, unlike
@@ -237,6 +268,11 @@ impl Cache {
 
     fn forget(&self, query: &Query) {
         self.shards.with(query, |shard, hash| (shard.success.remove(hash), shard.denial.remove(hash)));
+    }
+
+    /// How long a source that failed is not asked again.
+    fn recheck(&self) -> Duration {
+        self.config.serve_stale.and_then(|stale| stale.recheck).unwrap_or(self.config.servfail)
     }
 
     /// How long after their end answers are of use.

@@ -330,3 +330,41 @@ fn what_is_said_without_recursion_is_not_for_others() {
     let refused = bench.cache.put(&without_recursion, code(ResponseCode::Refused), bench.now);
     assert_eq!((told(&refused).as_str(), bench.www().as_str()), ("REFUSED", "-"));
 }
+
+#[test]
+fn an_expired_answer_has_the_ttl_of_the_directive_and_its_source_is_left_alone() {
+    let mut bench = Bench::new("cache {\n serve_stale 1h immediate 30s 2m\n}");
+    bench.put(WWW, www(60));
+    bench.wait(61);
+    assert_eq!((bench.www(), bench.waiting()), ("NOERROR 30 error 3".to_owned(), 1));
+    bench.renew(code(ResponseCode::ServFail));
+    bench.wait(119);
+    assert_eq!((bench.www(), bench.waiting()), ("NOERROR 30 error 3".to_owned(), 1), "not asked again");
+    bench.wait(2);
+    assert_eq!((bench.www(), bench.waiting()), ("NOERROR 30 error 3".to_owned(), 2), "asked again");
+}
+
+#[test]
+fn a_source_that_takes_too_long_is_not_waited_for() {
+    let mut bench = Bench::new("cache {\n serve_stale 1h verify 100ms\n}");
+    let query = query(WWW, RecordType::A);
+    assert_eq!(bench.cache.patience(&query, bench.now), None, "nothing is known");
+    bench.put(WWW, www(60));
+    bench.wait(61);
+    assert_eq!(bench.www(), "-", "the source is asked first");
+    assert_eq!(bench.cache.patience(&query, bench.now), Some(Duration::from_millis(100)));
+    let stale = bench.cache.give_up_waiting(&query, bench.now).map(|answer| told(&answer));
+    assert_eq!((stale.as_deref(), bench.waiting()), (Some("NOERROR 0 error 3"), 1));
+}
+
+#[test]
+fn a_positive_answer_may_be_preferred() {
+    let negative = || code(ResponseCode::NXDomain).with_authority(vec![soa(60, 60)]);
+    for (policy, shown) in [("", "NXDOMAIN 60"), ("serve_stale_policy prefer_positive", "NOERROR 0 error 3")] {
+        let mut bench = Bench::new(&format!("cache {{\n serve_stale 1h verify\n {policy}\n}}"));
+        bench.put(WWW, www(60));
+        bench.wait(61);
+        assert_eq!(told(&bench.put(WWW, negative())), shown, "{policy}");
+        assert_eq!(told(&bench.put("other.example.", negative())), "NXDOMAIN 60", "nothing else is known");
+    }
+}
