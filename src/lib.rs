@@ -19,6 +19,8 @@
 pub mod dns;
 pub mod task;
 
+pub mod zone;
+
 pub mod config;
 pub mod metrics;
 

@@ -6,10 +6,12 @@
 mod answer;
 mod explanation;
 mod footprint;
+mod master;
 mod metadata;
 mod mnemonic;
 mod name;
 mod query;
+mod target;
 mod type_mnemonic;
 mod wire;
 
@@ -18,13 +20,16 @@ pub use explanation::{Explanation, Step};
 pub use footprint::footprint_bytes;
 pub use hickory_proto::op::{OpCode, ResponseCode};
 pub use hickory_proto::rr::{DNSClass as Class, Name, RData, Record, RecordType, rdata};
+pub use master::{MasterFileError, Written, parse_record, read_master_file};
 pub use metadata::Metadata;
 pub use mnemonic::{class_mnemonic, mnemonic};
 pub use name::{
     InvalidName, address_of_reverse_name, is_reverse, label_count, name_text, parse_name, reverse_name, reverse_zones,
 };
 pub use query::{Edns, Query, Transport};
+pub use target::{covered_type, dname_target, server_name};
 pub use type_mnemonic::{parse_type, type_mnemonic};
+use wire::data_of_octets;
 pub use wire::{
     Malformed, Request, Signature, UpstreamMessage, encode, encode_question, encode_question_without_edns, flag_words,
     parse_request, parse_signature, parse_upstream,

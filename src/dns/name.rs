@@ -17,18 +17,19 @@ pub struct InvalidName {
 /// Reads a name in presentation form (RFC 1035 section 5.1) as absolute, with or without the final dot, letter case kept.
 /// A label may hold any octets (RFC 2181 section 11); `\X` and `\DDD` stand for an octet.
 pub fn parse_name(text: &str) -> Result<Name, InvalidName> {
-    parse_labels(text)
+    parse_labels(text.as_bytes())
         .and_then(|labels| Name::from_labels(labels.iter().map(Vec::as_slice)).ok())
         .map(|mut name| (name.set_fqdn(true), name).1)
         .ok_or_else(|| InvalidName { text: text.to_owned() })
 }
 
-fn parse_labels(text: &str) -> Option<Vec<Vec<u8>>> {
-    if text == "." {
+/// The labels of a name in presentation form, with or without the final dot.
+pub(super) fn parse_labels(text: &[u8]) -> Option<Vec<Vec<u8>>> {
+    if text == b"." {
         return Some(Vec::new());
     }
     let mut labels = vec![Vec::new()];
-    let mut octets = text.bytes();
+    let mut octets = text.iter().copied();
     while let Some(octet) = octets.next() {
         match octet {
             b'.' => labels.push(Vec::new()),
@@ -43,7 +44,8 @@ fn parse_labels(text: &str) -> Option<Vec<Vec<u8>>> {
     is_legal.then_some(labels)
 }
 
-fn parse_escape(octets: &mut std::str::Bytes<'_>) -> Option<u8> {
+/// The octet that is written behind a backslash.
+pub(super) fn parse_escape(octets: &mut impl Iterator<Item = u8>) -> Option<u8> {
     let first = octets.next()?;
     if !first.is_ascii_digit() {
         return Some(first);

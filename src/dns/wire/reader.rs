@@ -110,6 +110,11 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The name that stands at an offset of a record's data, not compressed.
+pub fn plain_name_at(octets: &[u8], offset: usize) -> Option<Name> {
+    Reader { octets, at: offset }.plain_name().ok()
+}
+
 fn too_short() -> Malformed {
     Malformed::new("it ends too early")
 }

@@ -160,6 +160,14 @@ fn read_data(decoder: &mut BinDecoder<'_>, record_type: RecordType, length: u16)
     }
 }
 
+/// The value of a record's data, which holds no compressed names.
+pub fn data_of_octets(record_type: RecordType, octets: &[u8]) -> Result<RData, Malformed> {
+    let length = u16::try_from(octets.len()).map_err(|_| Malformed::new("more than 65535 octets"))?;
+    let mut decoder = BinDecoder::new(octets);
+    let data = read_data(&mut decoder, record_type, length)?;
+    if decoder.is_empty() { Ok(data) } else { Err(Malformed::new("it is longer than its fields")) }
+}
+
 fn read_u16(decoder: &mut BinDecoder<'_>) -> Result<u16, Malformed> {
     Ok(decoder.read_u16()?.unverified())
 }
