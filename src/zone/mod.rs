@@ -70,8 +70,8 @@ impl Zone {
         written.retain(|written| apex.zone_of(&written.record.name));
         let serial = serial_of(&apex, &written)?;
         let serial = serial.ok_or_else(|| ZoneError::NoSoa { file: file.to_owned(), apex: apex.clone() })?;
-        let in_lower_case = |record: Record| Record { name: record.name.to_lowercase(), ..record };
-        let mut records: Vec<Record> = written.into_iter().map(|written| in_lower_case(written.record)).collect();
+        let mut records: Vec<Record> = written.into_iter().map(|written| written.record).collect();
+        records.iter_mut().for_each(|record| record.name = record.name.to_lowercase());
         // Records of a type stay in the order of the file.
         records.sort_by(|one, other| one.name.cmp(&other.name));
         let nodes = records.chunk_by(|one, other| one.name == other.name).map(Node::of).collect();

@@ -2,14 +2,14 @@ use super::*;
 use crate::dns::{Edns, Query, parse_name, type_mnemonic};
 
 const ZONE: &str = r#"
-$ORIGIN Example.org.
+$ORIGIN example.org.
 $TTL 1h
 @        SOA ns admin ( 7 2h 30m 2w 5m )
          NS ns
          NS ns.elsewhere.net.
 ns       60 IN A 192.0.2.53
 www      A 192.0.2.1
-www      A 192.0.2.1
+WWW.Example.org. A 192.0.2.1
 www      AAAA 2001:db8::1
 alias    CNAME WWW
 chain    CNAME alias
@@ -159,7 +159,7 @@ fn a_transfer_is_between_two_soa_records() {
     let zone = Arc::new(zone(ZONE).unwrap());
     let records: Vec<Record> = zone.transfer().collect();
     let types: Vec<_> = records.iter().map(|record| type_mnemonic(record.record_type()).into_owned()).collect();
-    assert_eq!((types.len(), types[0].as_str(), types[types.len() - 1].as_str()), (34, "SOA", "SOA"));
+    assert_eq!((types.len(), types[0].as_str(), types[types.len() - 1].as_str()), (31, "SOA", "SOA"));
     assert_eq!(types.iter().filter(|word| *word == "SOA").count(), 2);
     assert!(types.contains(&"TYPE65280".to_owned()), "{types:?}");
 }
@@ -173,11 +173,11 @@ $TTL 1h
 @    NSEC b NS SOA RRSIG NSEC
 b    A 192.0.2.1
 b    RRSIG A 13 3 3600 20300101000000 20200101000000 1 @ AAAA
-b    NSEC *.w A RRSIG NSEC
-*.w  A 192.0.2.1
-*.w  NSEC sub A RRSIG NSEC
+b    NSEC sub A RRSIG NSEC
 sub  NS ns.sub
-sub  NSEC @ NS RRSIG NSEC
+sub  NSEC *.w NS RRSIG NSEC
+*.w  A 192.0.2.1
+*.w  NSEC @ A RRSIG NSEC
 ns.sub A 192.0.2.2
 "#;
 
@@ -195,7 +195,7 @@ fn a_signed_zone_proves_what_it_says() {
     check("c.example.org.", "A", Outcome::NxDomain, "", &format!("{soa}, b.~ 3600 NSEC, ~ 3600 NSEC"));
     check("x.w.example.org.", "A", Outcome::Positive, "x.w.~ 3600 A", &format!("{ns}, *.w.~ 3600 NSEC"));
     check("x.w.example.org.", "TXT", NO_DATA, "", &format!("{soa}, *.w.~ 3600 NSEC"));
-    check("w.example.org.", "TXT", EMPTY, "", &format!("{soa}, b.~ 3600 NSEC"));
+    check("w.example.org.", "TXT", EMPTY, "", &format!("{soa}, sub.~ 3600 NSEC"));
     check("x.sub.example.org.", "A", Outcome::Delegation, "", "sub.~ 3600 NS, sub.~ 3600 NSEC");
     check("sub.example.org.", "DS", NO_DATA, "", &format!("{soa}, sub.~ 3600 NSEC"));
     check("b.example.org.", "RRSIG", Outcome::Positive, "b.~ 3600 RRSIG", ns);
@@ -213,7 +213,7 @@ fn a_zone_that_is_none_says_where() {
     check("a SOA a b 1 2 3 4 5", "db:1: there is no TTL");
     check("a 5 SOA a b 1 2 3 4 5", "db:1: an SOA record stands at the apex, example.org.");
     check(&with("@ SOA a b 2 2 3 4 5"), "db:3: there is another SOA record before");
-    check(&with("\n a A 192.0.2.256"), "db:4: a TTL, IN or a type is expected, not \"a\"");
+    check(&with("\n zz A 192.0.2.256"), "db:4: a TTL, IN or a type is expected, not \"zz\"");
     check(&with("a A 192.0.2.256"), "db:3: an IPv4 address is expected, not \"192.0.2.256\"");
     check(&with("a CH A 192.0.2.1"), "db:3: the class is IN here, not CH");
     check(&with("a A 192.0.2.1 x"), "db:3: there is nothing to stand behind the data, but \"x\" does");
