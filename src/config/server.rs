@@ -1,6 +1,7 @@
 //! Server blocks and their keys. The table of directives is here.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -101,6 +102,7 @@ macro_rules! directives {
 
 directives! {
     acl: Acl,
+    auto: Auto,
     bind: Bind,
     bufsize: Bufsize,
     cache: Cache,
@@ -109,6 +111,7 @@ directives! {
     debug: Debug,
     dns64: Dns64,
     errors: Errors,
+    file: File,
     forward: Forward,
     health: Health,
     hosts: Hosts,
@@ -122,12 +125,19 @@ directives! {
     ready: Ready,
     reload: Reload,
     rewrite: Rewrite,
+    root: Root,
     template: Template,
+    transfer: Transfer,
     view: View,
     whoami: Whoami,
 }
 
 impl ServerBlock {
+    /// Where a file of the configuration is: a relative one is below `root`.
+    pub fn path(&self, file: &Path) -> PathBuf {
+        self.root.as_deref().unwrap_or(Path::new("")).join(file)
+    }
+
     fn write(&self, corefile: &mut Writer) {
         corefile.begin("");
         corefile.block(self.keys.iter().map(Text::text), |corefile| self.write_directives(corefile));

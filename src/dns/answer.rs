@@ -1,6 +1,6 @@
 //! What is answered to a query, before it becomes octets.
 
-use super::{RData, Record, ResponseCode};
+use super::{RData, Record, ResponseCode, Transfer};
 
 /// An answer: the response code, the flags that are ours to say, and three sections.
 ///
@@ -20,6 +20,7 @@ pub struct Answer {
     pub authority: Vec<Record>,
     /// The additional section without OPT.
     pub additional: Vec<Record>,
+    transfer: Option<Transfer>,
     extended_error: Option<ExtendedError>,
     failure: Option<String>,
     source: &'static str,
@@ -46,6 +47,7 @@ impl Answer {
             answers: Vec::new(),
             authority: Vec::new(),
             additional: Vec::new(),
+            transfer: None,
             extended_error: None,
             failure: None,
             source: "",
@@ -55,6 +57,11 @@ impl Answer {
     /// NOERROR with data that this server is the authority of.
     pub fn positive(answers: Vec<Record>) -> Self {
         Self { authoritative: true, answers, ..Self::new(ResponseCode::NoError) }
+    }
+
+    /// A whole zone, in as many messages as it takes.
+    pub fn transfer(transfer: Transfer) -> Self {
+        Self { transfer: Some(transfer), ..Self::positive(Vec::new()) }
     }
 
     /// NODATA: the name exists, but not with this type (RFC 2308 section 2.2). `soa` says how long that holds.
@@ -175,6 +182,11 @@ impl Answer {
     /// Whether there is to be no reply at all.
     pub fn is_dropped(&self) -> bool {
         self.dropped
+    }
+
+    /// The zone that this is a transfer of, if it is one.
+    pub fn as_transfer(&self) -> Option<&Transfer> {
+        self.transfer.as_ref()
     }
 
     /// The extended DNS error, if any.

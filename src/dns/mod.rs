@@ -12,6 +12,7 @@ mod mnemonic;
 mod name;
 mod query;
 mod target;
+mod transfer;
 mod type_mnemonic;
 mod wire;
 
@@ -28,9 +29,10 @@ pub use name::{
 };
 pub use query::{Edns, Query, Transport};
 pub use target::{covered_type, dname_target, server_name};
+pub use transfer::{Records, Transfer};
 pub use type_mnemonic::{parse_type, type_mnemonic};
 use wire::data_of_octets;
 pub use wire::{
-    Malformed, Request, Signature, UpstreamMessage, encode, encode_question, encode_question_without_edns, flag_words,
+    Malformed, Messages, Request, Signature, UpstreamMessage, encode, encode_question, encode_question_without_edns, flag_words,
     parse_request, parse_signature, parse_upstream,
 };

@@ -33,6 +33,8 @@ pub struct Query {
     pub size_bytes: usize,
     /// How many internal look-ups led here: 0 for what a client asked. See [`Query::follow_up`].
     pub depth: u8,
+    /// The serial of the zone that the client has (IXFR).
+    pub serial: Option<u32>,
     /// What plugins say of it (`metadata`).
     pub metadata: Metadata,
     /// Options of EDNS that other servers are asked with, as (code, octets); never the client's own.
@@ -92,6 +94,7 @@ impl Query {
             transport: Transport::Udp,
             size_bytes: 0,
             depth: 0,
+            serial: None,
             metadata: Metadata::default(),
             upstream_options: Vec::new(),
             explanation: None,

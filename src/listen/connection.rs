@@ -1,5 +1,6 @@
 //! One TCP connection (RFC 7766): queries may overtake each other, and nothing about it is without a bound.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -16,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::capacity::Limits;
 use super::datagrams::canonical;
 use super::frames::{Frames, TooShort};
-use super::respond::{Packet, Responder, Response, Waiting};
-use crate::dns::Transport;
+use super::respond::{Packet, Reply, Responder, Response, Waiting};
+use crate::dns::{Messages, Transport};
 
 /// Octets that wait for the client to read them, at most.
 const OUTPUT_BYTES_MAX: usize = 256 * 1024;
@@ -44,6 +45,8 @@ pub(super) struct Connection {
     client: SocketAddr,
     frames: Frames,
     pending: FuturesUnordered<Waiting>,
+    /// What follows the first messages of transfers.
+    transfers: VecDeque<Messages>,
     output: Output,
     /// Whether more queries are taken.
     is_open: bool,
@@ -70,6 +73,7 @@ impl Connection {
             client,
             frames: Frames::default(),
             pending: FuturesUnordered::new(),
+            transfers: VecDeque::new(),
             output: Output::default(),
             is_open: true,
             message_since: None,
@@ -104,8 +108,9 @@ impl Connection {
         let mut last_queries = pin!(last_queries(stop));
         loop {
             self.answer_buffered(local);
+            self.transfer();
             self.output.turn_over();
-            if !self.is_open && self.pending.is_empty() && self.output.is_empty() {
+            if !self.is_open && self.is_done() {
                 return Ok(End::Finished);
             }
             let deadline = self.deadline().map(|(deadline, _)| deadline);
@@ -121,7 +126,7 @@ impl Connection {
                     self.idle_since = Instant::now();
                 }
                 reply = self.pending.next(), if !self.pending.is_empty() && has_room_for_replies => {
-                    self.output.push(reply.flatten());
+                    self.push(reply.flatten());
                 }
                 read = reader.read_buf(self.frames.space()), if self.is_open && has_room => self.is_open = read? > 0,
                 () = &mut last_queries, if self.is_open => self.is_open = false,
@@ -147,7 +152,7 @@ impl Connection {
             };
             let packet = Packet { octets, client: self.client, local, transport: Transport::Tcp };
             match self.responder.begin(packet) {
-                Response::Ready(reply) => self.output.push(reply),
+                Response::Ready(reply) => self.push(reply),
                 Response::Waiting(waiting) => self.pending.push(waiting),
             }
             self.idle_since = Instant::now();
@@ -157,19 +162,41 @@ impl Connection {
         self.message_since = is_amid_message.then(|| self.message_since.unwrap_or_else(Instant::now));
     }
 
+    fn push(&mut self, reply: Option<Reply>) {
+        let Some(Reply { message, more }) = reply else { return };
+        self.output.push(&message);
+        self.transfers.extend(more);
+    }
+
+    /// Goes on with transfers as far as the client reads.
+    fn transfer(&mut self) {
+        while self.output.has_room()
+            && let Some(messages) = self.transfers.front_mut()
+        {
+            match messages.next() {
+                Some(message) => self.output.push(&message),
+                None => drop(self.transfers.pop_front()),
+            }
+        }
+    }
+
+    /// Whether everything that was asked is answered, and has left.
+    fn is_done(&self) -> bool {
+        self.pending.is_empty() && self.transfers.is_empty() && self.output.is_empty()
+    }
+
     /// Whether another query is taken.
     fn has_room(&self) -> bool {
-        self.pending.len() < self.limits().queries_per_connection && self.output.has_room()
+        self.pending.len() + self.transfers.len() < self.limits().queries_per_connection && self.output.has_room()
     }
 
     /// What is to happen next at the latest, and what it means if it does not.
     fn deadline(&self) -> Option<(Instant, End)> {
         let Limits { idle_time, message_time, write_time, .. } = *self.limits();
-        let is_idle = self.pending.is_empty() && self.output.is_empty();
         [
             self.output.since().map(|since| (since + write_time, End::Stuck)),
             self.message_since.map(|since| (since + message_time, End::Idle)),
-            is_idle.then(|| (self.idle_since + idle_time, End::Idle)),
+            self.is_done().then(|| (self.idle_since + idle_time, End::Idle)),
         ]
         .into_iter()
         .flatten()
@@ -192,8 +219,7 @@ struct Output {
 }
 
 impl Output {
-    fn push(&mut self, reply: Option<Vec<u8>>) {
-        let Some(reply) = reply else { return };
+    fn push(&mut self, reply: &[u8]) {
         let Ok(length) = u16::try_from(reply.len()) else { return };
         self.next.extend(length.to_be_bytes());
         self.next.extend(reply);

@@ -20,4 +20,4 @@ mod tcp;
 pub use address::{BindError, ListenAddress, PortUse};
 pub use capacity::{Capacity, Limits};
 pub use listener::Listener;
-pub use respond::respond;
+pub use respond::{Reply, respond};

@@ -13,9 +13,23 @@ use futures_util::FutureExt;
 use tracing::error;
 
 use super::capacity::Capacity;
-use crate::dns::{Answer, Query, Request, Transport, encode, parse_request};
+use crate::dns::{Answer, Messages, Query, Request, Transport, encode, parse_request};
 use crate::metrics::Metrics;
 use crate::plugin::{Routed, Router};
+
+/// What goes back.
+pub struct Reply {
+    /// The message.
+    pub message: Vec<u8>,
+    /// Those that follow it, if it is the first one of a transfer.
+    pub more: Option<Messages>,
+}
+
+impl From<Vec<u8>> for Reply {
+    fn from(message: Vec<u8>) -> Self {
+        Self { message, more: None }
+    }
+}
 
 /// Answers a packet; None: nothing goes back.
 pub async fn respond(
@@ -25,16 +39,16 @@ pub async fn respond(
     client: SocketAddr,
     local: SocketAddr,
     transport: Transport,
-) -> Option<Vec<u8>> {
+) -> Option<Reply> {
     match parse_request(packet, client, local, transport) {
         Request::Ignored => None,
-        Request::Rejected(reply) => Some(reply),
+        Request::Rejected(reply) => Some(reply.into()),
         Request::Query(query) => answer(router, metrics, query).await,
     }
 }
 
 /// Answers a query; None: nothing goes back. Whatever panics on the way costs this query a SERVFAIL and nothing else.
-async fn answer(router: &Router, metrics: &Metrics, query: Query) -> Option<Vec<u8>> {
+async fn answer(router: &Router, metrics: &Metrics, query: Query) -> Option<Reply> {
     let started = Instant::now();
     let routed = router.route(query);
     let attempt = async {
@@ -49,15 +63,19 @@ async fn answer(router: &Router, metrics: &Metrics, query: Query) -> Option<Vec<
             error!(name = %query.name, "a query ended in a panic");
             let reply = encode(query, &answer);
             router.observe_dropped(query, &answer, Some(&reply), started.elapsed());
-            Some(reply)
+            Some(reply.into())
         }
     }
 }
 
 /// Writes an answer, if there is to be a reply, and tells those who watch.
-fn finish(routed: &Routed<'_>, answer: &Answer, started: Instant) -> Option<Vec<u8>> {
-    let reply = (!answer.is_dropped()).then(|| encode(routed.query(), answer));
-    routed.observe(answer, reply.as_deref(), started.elapsed());
+fn finish(routed: &Routed<'_>, answer: &Answer, started: Instant) -> Option<Reply> {
+    let reply = (!answer.is_dropped()).then(|| {
+        let mut more = Messages::new(routed.query(), answer);
+        let first = more.as_mut().and_then(Iterator::next);
+        Reply { message: first.unwrap_or_else(|| encode(routed.query(), answer)), more }
+    });
+    routed.observe(answer, reply.as_ref().map(|reply| reply.message.as_slice()), started.elapsed());
     reply
 }
 
@@ -80,13 +98,13 @@ pub(super) struct Packet<'a> {
 /// What is known of a reply at once.
 pub(super) enum Response {
     /// All of it; None: nothing goes back.
-    Ready(Option<Vec<u8>>),
+    Ready(Option<Reply>),
     /// That it takes time.
     Waiting(Waiting),
 }
 
 /// A reply that waits for something, and holds a place of [`Capacity::queries`] until it is there.
-pub(super) type Waiting = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
+pub(super) type Waiting = Pin<Box<dyn Future<Output = Option<Reply>> + Send>>;
 
 /// RFC 8914: an error without a code of its own.
 const OTHER_ERROR: u16 = 0;
@@ -105,7 +123,7 @@ impl Responder {
     pub fn begin(&self, packet: Packet<'_>) -> Response {
         let query = match packet.parse() {
             Request::Ignored => return Response::Ready(None),
-            Request::Rejected(reply) => return Response::Ready(Some(reply)),
+            Request::Rejected(reply) => return Response::Ready(Some(reply.into())),
             Request::Query(query) => query,
         };
         let client = query.client.ip();
@@ -142,7 +160,7 @@ impl Packet<'_> {
     }
 
     /// Answers without having asked anybody.
-    fn give_up(&self, router: &Router, answer: Answer) -> Option<Vec<u8>> {
+    fn give_up(&self, router: &Router, answer: Answer) -> Option<Reply> {
         match self.parse() {
             Request::Query(query) => finish(&router.route(query), &answer, Instant::now()),
             Request::Ignored | Request::Rejected(_) => None,
@@ -201,6 +219,7 @@ mod tests {
         let client = "127.0.0.1:4000".parse().unwrap();
         let packet = Packet { octets: &octets, client, local: client, transport: Transport::Udp };
         let Response::Ready(Some(reply)) = responder.begin(packet) else { panic!("no reply") };
+        let reply = reply.message;
         assert_eq!((&reply[..2], reply[3] & 0xf), (&octets[..2], code));
     }
 

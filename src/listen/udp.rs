@@ -93,12 +93,12 @@ impl UdpWorker {
             }
             match self.responder.begin(Packet { octets, client, local, transport: Transport::Udp }) {
                 Response::Ready(None) => {}
-                Response::Ready(Some(reply)) => outbox.push(reply, route),
+                Response::Ready(Some(reply)) => outbox.push(reply.message, route),
                 Response::Waiting(waiting) => {
                     let socket = Arc::clone(&self.socket);
                     let task = async move {
                         if let Some(reply) = waiting.await {
-                            send_late(&socket, &reply, route);
+                            send_late(&socket, &reply.message, route);
                         }
                     };
                     self.tasks.spawn_on(task, &self.runtime);

@@ -130,6 +130,7 @@ mod tests {
             transport: Transport::Udp,
             size_bytes: 54,
             depth: 0,
+            serial: None,
             metadata: Metadata::default(),
             upstream_options: Vec::new(),
             explanation: None,

@@ -98,7 +98,11 @@ impl InMemoryServer {
         let Question { client, local, transport, .. } = *question;
         let octets = question.octets(4711);
         let reply = respond(&self.router, &self.metrics, &octets, client, local, transport).await?;
-        Some(Message::from_vec(&reply).expect("a well-formed reply"))
+        let parse = |octets: &[u8]| Message::from_vec(octets).expect("a well-formed reply");
+        let mut message = parse(&reply.message);
+        let more = reply.more.into_iter().flatten();
+        message.answers.extend(more.flat_map(|octets| parse(&octets).answers));
+        Some(message)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A walk over the words of one directive.
 
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub struct Cursor<'a> {
     pub surroundings: &'a dyn Surroundings,
     /// The zones of the server block, which many directives fall back to.
     pub block_zones: &'a [Name],
+    /// The folder of relative file names (`root`).
+    root: Option<&'a Path>,
     /// Sentences for the log.
     pub warnings: &'a mut Vec<CorefileError>,
     /// What reading cost so far.
@@ -30,11 +33,11 @@ impl<'a> Cursor<'a> {
     pub(super) fn new(
         directive: &'a parse::Directive,
         surroundings: &'a dyn Surroundings,
-        block_zones: &'a [Name],
+        (block_zones, root): (&'a [Name], Option<&'a Path>),
         warnings: &'a mut Vec<CorefileError>,
         costs: &'a Costs,
     ) -> Self {
-        Self { directive, at: None, is_in_block: false, surroundings, block_zones, warnings, costs }
+        Self { directive, at: None, is_in_block: false, surroundings, block_zones, root, warnings, costs }
     }
 
     /// Goes to the next word, which is the directive's name on the first call; false at the end.
@@ -196,6 +199,11 @@ impl<'a> Cursor<'a> {
             }
         }
         zones
+    }
+
+    /// Where a file of the configuration is: a relative one is below `root`.
+    pub fn path(&self, file: &Path) -> PathBuf {
+        self.root.unwrap_or(Path::new("")).join(file)
     }
 
     /// Adds a sentence for the log.

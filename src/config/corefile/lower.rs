@@ -15,9 +15,8 @@ use crate::config::{Config, REFERENCES, Scheme, ServerBlock, ServerKey};
 use crate::dns::{Name, parse_name, reverse_zones};
 
 /// Directives of CoreDNS, and of what distributions add to it, that are not built yet, and what they do.
-const NOT_BUILT: [(&str, &str); 38] = [
+const NOT_BUILT: [(&str, &str); 34] = [
     ("any", "ANY is answered minimally without it"),
-    ("auto", "it serves zone files of a folder"),
     ("autopath", "it walks the search list for clients"),
     ("azure", "it serves Azure DNS zones"),
     ("clouddns", "it serves Google Cloud DNS zones"),
@@ -25,7 +24,6 @@ const NOT_BUILT: [(&str, &str); 38] = [
     ("dnstap", "it copies queries elsewhere"),
     ("erratic", "it makes mistakes on purpose"),
     ("etcd", "it serves names from etcd"),
-    ("file", "it serves zone files"),
     ("geoip", "it looks up where clients are"),
     ("grpc", "it forwards over gRPC"),
     ("grpc_server", "it tunes gRPC listeners"),
@@ -44,7 +42,6 @@ const NOT_BUILT: [(&str, &str); 38] = [
     ("pprof", "it profiles the process"),
     ("proxyproto", "it reads PROXY headers"),
     ("quic", "it tunes QUIC listeners"),
-    ("root", "it is the folder of relative file names"),
     ("route53", "it serves Route 53 zones"),
     ("secondary", "it serves transferred zones"),
     ("shed", "load is bounded without it"),
@@ -52,7 +49,6 @@ const NOT_BUILT: [(&str, &str); 38] = [
     ("timeouts", "it tunes TCP listeners"),
     ("tls", "it gives listeners a certificate"),
     ("trace", "it traces queries"),
-    ("transfer", "it transfers zones"),
     ("tsig", "it signs messages"),
 ];
 
@@ -71,11 +67,13 @@ pub fn lower(
         let mut server =
             ServerBlock { keys: keys.iter().map(|key| key.key.clone()).collect(), ..ServerBlock::default() };
         let zones: Vec<Name> = server.keys.iter().map(|key| key.zone.clone()).collect();
-        for directive in &block.directives {
+        let (roots, others): (Vec<_>, Vec<_>) = block.directives.iter().partition(|directive| directive.name == "root");
+        for directive in roots.into_iter().chain(others) {
+            let root = server.root.clone();
             let mut told = Vec::new();
             let lower = |directive: &Directive| {
                 told.clear();
-                let mut cursor = Cursor::new(directive, surroundings, &zones, &mut told, &costs);
+                let mut cursor = Cursor::new(directive, surroundings, (&zones, root.as_deref()), &mut told, &costs);
                 let were_left = costs.are_zones_left();
                 lower_directive(directive, &mut cursor, &mut server)?;
                 match were_left && !costs.are_zones_left() {

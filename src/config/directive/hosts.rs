@@ -103,7 +103,8 @@ impl Directive for Hosts {
             return Err(cursor.once());
         }
         if !arguments.is_empty() || hosts.inline.is_empty() {
-            warn_of_file(cursor, &hosts.file);
+            let path = cursor.path(&hosts.file);
+            warn_of_file(cursor, &path);
         }
         Ok(Some(hosts))
     }

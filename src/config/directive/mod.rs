@@ -1,6 +1,7 @@
 //! The directives: one file each, with the values that it takes and how its lines are read.
 
 mod acl;
+mod auto;
 mod bind;
 mod bufsize;
 mod cache;
@@ -10,6 +11,7 @@ mod debug;
 mod dns64;
 mod errors;
 mod fallthrough;
+mod file;
 mod forward;
 mod health;
 mod hosts;
@@ -23,12 +25,15 @@ mod prometheus;
 mod ready;
 mod reload;
 mod rewrite;
+mod root;
 mod template;
+mod transfer;
 mod view;
 mod whoami;
 
 pub use self::prometheus::Prometheus;
 pub use acl::{Acl, AclAction, AclRule};
+pub use auto::Auto;
 pub use bind::{Bind, BindAddress};
 pub use bufsize::Bufsize;
 pub use cache::{Cache, CacheSide, ServeStale};
@@ -38,6 +43,7 @@ pub use debug::Debug;
 pub use dns64::{Dns64, Dns64Mode, Dns64Rule};
 pub use errors::{Consolidate, ConsolidateLevel, Errors};
 pub use fallthrough::Fallthrough;
+pub use file::File;
 pub use forward::{Forward, ForwardTls, HealthCheck, Policy, To, Upstream, UpstreamTransport};
 pub use health::Health;
 pub use hosts::{Hosts, HostsLine};
@@ -49,7 +55,9 @@ pub use metadata::Metadata;
 pub use ready::Ready;
 pub use reload::Reload;
 pub use rewrite::{AnswerRule, Matching, NameRule, OptionAction, OptionRule, Rewrite, RewriteRule, Then};
+pub use root::Root;
 pub use template::{Template, TemplateClass, TemplateType};
+pub use transfer::{Transfer, TransferTo};
 pub use view::View;
 pub use whoami::Whoami;
 

@@ -12,7 +12,7 @@ mod writer;
 
 pub use reader::plain_name_at;
 pub use request::{Request, parse_request};
-pub use response::{encode, flag_words};
+pub use response::{Messages, encode, flag_words};
 pub use signature::{Signature, parse_signature};
 pub use upstream::{UpstreamMessage, encode_question, data_of_octets, encode_question_without_edns, parse_upstream};
 

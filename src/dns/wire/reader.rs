@@ -7,6 +7,7 @@ use crate::dns::Name;
 const NAME_MAX: usize = 255;
 
 /// A cursor over a message.
+#[derive(Clone)]
 pub(super) struct Reader<'a> {
     octets: &'a [u8],
     at: usize,

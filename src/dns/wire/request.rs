@@ -40,7 +40,7 @@ pub fn parse_request(packet: &[u8], client: SocketAddr, local: SocketAddr, trans
     match parse_sections(&header, &mut reader) {
         Err(_) => Request::Rejected(error(&header, FORMERR)),
         Ok(Parsed { edns: Some((version, _)), .. }) if version != 0 => Request::Rejected(bad_version(&header, packet)),
-        Ok(Parsed { name, record_type, class, edns }) => Request::Query(Query {
+        Ok(Parsed { name, record_type, class, serial, edns }) => Request::Query(Query {
             id: header.id,
             name,
             record_type,
@@ -54,6 +54,7 @@ pub fn parse_request(packet: &[u8], client: SocketAddr, local: SocketAddr, trans
             transport,
             size_bytes: packet.len(),
             depth: 0,
+            serial,
             metadata: Metadata::default(),
             upstream_options: Vec::new(),
             explanation: None,
@@ -65,6 +66,7 @@ struct Parsed {
     name: Name,
     record_type: RecordType,
     class: u16,
+    serial: Option<u32>,
     edns: Option<(u8, Edns)>,
 }
 
@@ -87,7 +89,9 @@ fn parse_sections(header: &Header, reader: &mut Reader<'_>) -> Result<Parsed, Ma
     if header.answers != 0 || header.authority > authority_max || header.additional > ADDITIONAL_MAX {
         return Err(Malformed::new("records that no query has"));
     }
+    let mut serial = None;
     for _ in 0..header.authority {
+        serial = parse_serial(reader.clone());
         if parse_record(reader)?.is_some() {
             return Err(Malformed::new("OPT outside the additional section"));
         }
@@ -100,7 +104,18 @@ fn parse_sections(header: &Header, reader: &mut Reader<'_>) -> Result<Parsed, Ma
             return Err(Malformed::new("two OPT records"));
         }
     }
-    Ok(Parsed { name, record_type, class, edns })
+    Ok(Parsed { name, record_type, class, serial, edns })
+}
+
+/// The serial of an SOA record; None: it is no such record.
+fn parse_serial(mut reader: Reader<'_>) -> Option<u32> {
+    reader.skip_name().ok()?;
+    let record_type = RecordType::from(reader.u16().ok()?);
+    // Class, TTL and length.
+    reader.take(8).ok().filter(|_| record_type == RecordType::SOA)?;
+    reader.skip_name().ok()?;
+    reader.skip_name().ok()?;
+    Some(u32::from_be_bytes(reader.take(4).ok()?.try_into().ok()?))
 }
 
 /// Reads a record; returns version and content if it is OPT.
@@ -270,8 +285,9 @@ mod tests {
 
     #[test]
     fn a_transfer_may_say_what_the_client_has() {
-        let soa = [&[0, 0, 6, 0, 1, 0, 0, 0, 0, 0, 22][..], &[0; 22]].concat();
-        assert_eq!(query(&question(0, [1, 0, 1, 0], &[0], 251, 1, &soa)).record_type, RecordType::IXFR);
+        let soa = [&[0, 0, 6, 0, 1, 0, 0, 0, 0, 0, 22, 0, 0, 1, 2, 3, 4][..], &[0; 16]].concat();
+        let found = query(&question(0, [1, 0, 1, 0], &[0], 251, 1, &soa));
+        assert_eq!((found.record_type, found.serial), (RecordType::IXFR, Some(0x0102_0304)));
         check_formerr(&packet(0, [1, 0, 1, 0], &soa));
         check_formerr(&question(0, [1, 0, 1, 0], &[0], 251, 1, &opt(0, &[])));
     }

@@ -1,9 +1,11 @@
 //! Answers: from values to octets.
 
+use std::iter::Peekable;
+
 use super::reader::Reader;
 use super::writer::Writer;
 use super::{EXTENDED_ERROR, OPT, UDP_SIZE_MAX, UDP_SIZE_PLAIN, flag};
-use crate::dns::{Answer, Edns, Query, Record, Transport};
+use crate::dns::{Answer, Edns, Query, Record, Records, Transport};
 
 /// Octets of EXTRA-TEXT at most.
 const EXTRA_TEXT_MAX: usize = 64;
@@ -21,6 +23,56 @@ pub fn encode(query: &Query, answer: &Answer) -> Vec<u8> {
     }
     write_header(query, answer, &written, opt.is_some(), &mut octets);
     octets
+}
+
+/// Octets of a message of a transfer: pointers of compressed names reach as far.
+const TRANSFER_MESSAGE_BYTES: usize = 16 * 1024;
+
+/// The messages of a transfer (RFC 5936 section 2.2), made one after another. TC is never set.
+pub struct Messages {
+    query: Query,
+    answer: Answer,
+    records: Peekable<Records>,
+}
+
+impl Messages {
+    /// The messages of an answer; None: it is no transfer, and has but one.
+    pub fn new(query: &Query, answer: &Answer) -> Option<Self> {
+        let records = answer.as_transfer()?.records().peekable();
+        Some(Self { query: query.clone(), answer: answer.clone(), records })
+    }
+}
+
+impl Iterator for Messages {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let opt = self.query.edns.as_ref().map(|edns| Opt::new(edns, &self.answer));
+        let opt_length = opt.as_ref().map_or(0, Opt::length);
+        let mut writer = Writer::new(&self.query.name);
+        writer.u16(self.query.record_type.into());
+        writer.u16(self.query.class.into());
+        let mut written = Written { counts: [0; 3], is_complete: true };
+        while let Some(record) = self.records.peek() {
+            let [count, ..] = &mut written.counts;
+            // A record that is longer has a message of its own.
+            let limit = if *count == 0 { usize::from(u16::MAX) } else { TRANSFER_MESSAGE_BYTES };
+            if !write_record(&self.query, record, limit - opt_length, &mut writer) {
+                break;
+            }
+            *count += 1;
+            self.records.next();
+        }
+        if written.counts == [0; 3] {
+            return None;
+        }
+        let mut octets = writer.octets;
+        if let Some(opt) = &opt {
+            opt.write(&mut octets);
+        }
+        write_header(&self.query, &self.answer, &written, opt.is_some(), &mut octets);
+        Some(octets)
+    }
 }
 
 /// The longest answer in octets.
@@ -179,6 +231,7 @@ mod tests {
             transport,
             size_bytes: 0,
             depth: 0,
+            serial: None,
             metadata: Metadata::default(),
             upstream_options: Vec::new(),
             explanation: None,
