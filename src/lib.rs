@@ -9,6 +9,7 @@
 //! | row | modules |
 //! |---|---|
 //! | values | [`dns`] messages and names; [`task`] named tasks, readiness, drain |
+//! | zones | [`zone`] what a master file says of names |
 //! | operators | [`config`] what an operator can say; [`metrics`] what an operator can see |
 //! | meaning | [`cluster`] the names of a cluster; [`nat64`] addresses inside addresses |
 //! | outside | [`upstream`] asking other servers; [`watch`] Kubernetes objects to changes |

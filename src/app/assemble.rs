@@ -8,6 +8,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future;
+use tokio_util::sync::CancellationToken;
+
 use super::places::listen_addresses;
 pub use super::places::{Interface, PlaceError};
 use crate::cluster::{Resource, Store};
@@ -18,11 +21,13 @@ use crate::listen::ListenAddress;
 use crate::metrics::Metrics;
 use crate::nat64::InvalidPrefix;
 use crate::plugin::acl::Acl;
+use crate::plugin::auto::Auto;
 use crate::plugin::cache::{Cache, Memory, RefreshQueue, RefreshSender, refresh_queue};
 use crate::plugin::cancel::Cancel;
 use crate::plugin::chaos::Chaos;
 use crate::plugin::dns64::Dns64;
 use crate::plugin::errors::Errors;
+use crate::plugin::file::{File, LoadError};
 use crate::plugin::forward::Forward;
 use crate::plugin::hosts::Hosts;
 use crate::plugin::kubernetes::Kubernetes;
@@ -33,6 +38,7 @@ use crate::plugin::prometheus::Prometheus;
 use crate::plugin::rewrite::Rewrite;
 use crate::plugin::template::Template;
 use crate::plugin::view::View;
+use crate::plugin::transfer::{Notifier, Transfer};
 use crate::plugin::whoami::Whoami;
 use crate::plugin::{Pipeline, Router, Zone};
 use crate::task::Tasks;
@@ -79,6 +85,8 @@ pub struct Assembly {
     pub loops: Vec<Loop>,
     /// Pipelines whose hosts files and counted errors want a task.
     pub pipelines: Vec<Arc<Pipeline>>,
+    /// Zones whose files want a task.
+    pub zone_files: Vec<ZoneFiles>,
     /// What is in use.
     pub enabled: Vec<Enabled>,
     /// What the caches remember, for the configuration after this one: by all that it depends on.
@@ -105,6 +113,38 @@ pub struct Loop {
     pub address: ListenAddress,
     /// How the listen address is asked.
     pub exchange: Arc<dyn Exchange>,
+}
+
+/// The zones that a server block reads from files, and who may have them. All its listen addresses share them.
+#[derive(Clone, Debug)]
+pub struct ZoneFiles {
+    file: Option<Arc<File>>,
+    auto: Vec<Arc<Auto>>,
+    transfer: Option<Arc<Transfer>>,
+}
+
+impl ZoneFiles {
+    fn of(server: &ServerBlock) -> Result<Self, LoadError> {
+        let auto = |config: &directive::Auto| Arc::new(Auto::new(config.clone(), server.path(&config.directory)));
+        Ok(Self {
+            file: (!server.file.is_empty()).then(|| File::new(server)).transpose()?.map(Arc::new),
+            auto: server.auto.iter().map(auto).collect(),
+            transfer: (!server.transfer.is_empty()).then(|| Arc::new(Transfer::new(server.transfer.clone()))),
+        })
+    }
+
+    /// Reads the zones again when their files change, until it is told to stop.
+    pub async fn watch(self, stop: CancellationToken) {
+        let notifier = Notifier::new(self.transfer);
+        let file = async {
+            if let Some(file) = &self.file {
+                file.watch(&notifier).await;
+            }
+        };
+        let watching = future::join(file, future::join_all(self.auto.iter().map(|auto| auto.watch(&notifier))));
+        // When it ends before, there is nothing to look at.
+        let _ = stop.run_until_cancelled(watching).await;
+    }
 }
 
 /// A directive of a zone, as the metric `coredns_plugin_enabled` tells it.
@@ -141,6 +181,9 @@ pub enum AssembleError {
         /// The listen address.
         address: ListenAddress,
     },
+    /// A zone cannot be read.
+    #[error(transparent)]
+    Zone(#[from] LoadError),
     /// The NAT64 prefix cannot be used.
     #[error(transparent)]
     Prefix(#[from] InvalidPrefix),
@@ -190,11 +233,12 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
         let places =
             listen_addresses(server, &environment.interfaces, environment.default_port).map_err(place_error)?;
         let local = reachable_addresses(places.keys(), &environment.interfaces);
+        let zone_files = ZoneFiles::of(server)?;
         for (address, keys) in places {
             let label = server_label(address);
             let (refresh, queue) = refresh_queue();
             let memory = memory_key(server, &label);
-            let pipeline = Arc::new(pipeline(server, &label, &local, environment, refresh, &memory)?);
+            let pipeline = Arc::new(pipeline(server, &label, &local, &zone_files, environment, refresh, &memory)?);
             if let Some(cache) = &pipeline.cache {
                 assembly.memories.insert(memory, cache.memory());
             }
@@ -221,6 +265,7 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
                 served.push(zone_of(zone, block, server, pipeline.clone(), &label, environment));
             }
         }
+        assembly.zone_files.push(zone_files);
     }
     for (address, zones) in zones {
         let has_metrics = zones.iter().any(|zone| zone.prometheus.is_some());
@@ -285,6 +330,7 @@ fn pipeline(
     server: &ServerBlock,
     label: &str,
     local: &BTreeSet<IpAddr>,
+    zone_files: &ZoneFiles,
     environment: &Environment<'_>,
     refresh: RefreshSender,
     memory: &str,
@@ -320,12 +366,20 @@ fn pipeline(
             }
         }),
         template: template.collect(),
-        hosts: server.hosts.clone().map(|config| Arc::new(Hosts::new(config, metrics.clone()))),
+        transfer: zone_files.transfer.clone(),
+        hosts: server.hosts.clone().map(|config| hosts(server, config, metrics)),
         kubernetes: server.kubernetes.as_ref().map(|config| kubernetes(config, local, environment)),
+        file: zone_files.file.clone(),
+        auto: zone_files.auto.clone(),
         loop_detection: first_zone.filter(|_| server.loop_detection).map(LoopDetection::new),
         forward,
         whoami: server.whoami.then_some(Whoami),
     })
+}
+
+fn hosts(server: &ServerBlock, config: directive::Hosts, metrics: &Arc<Metrics>) -> Arc<Hosts> {
+    let file = server.path(&config.file);
+    Arc::new(Hosts::new(directive::Hosts { file, ..config }, metrics.clone()))
 }
 
 fn forward(config: &directive::Forward, environment: &Environment<'_>) -> Result<Forward, AssembleError> {

@@ -8,11 +8,13 @@ mod pipeline;
 mod router;
 
 pub mod acl;
+pub mod auto;
 pub mod cache;
 pub mod cancel;
 pub mod chaos;
 pub mod dns64;
 pub mod errors;
+pub mod file;
 pub mod forward;
 pub mod hosts;
 pub mod kubernetes;
@@ -22,6 +24,7 @@ pub mod loop_detection;
 pub mod prometheus;
 pub mod rewrite;
 pub mod template;
+pub mod transfer;
 pub mod view;
 pub mod whoami;
 

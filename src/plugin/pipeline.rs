@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::Router;
+use super::auto::Auto;
 use super::acl::Acl;
 use super::cache::Cache;
 use super::cancel::Cancel;
@@ -13,6 +14,7 @@ use super::chaos::Chaos;
 use super::dns64::Dns64;
 use super::errors::Errors;
 use super::forward::Forward;
+use super::file::File;
 use super::hosts::Hosts;
 use super::kubernetes::Kubernetes;
 use super::loadbalance::LoadBalance;
@@ -20,6 +22,7 @@ use super::log::Log;
 use super::loop_detection::LoopDetection;
 use super::rewrite::Rewrite;
 use super::template::Template;
+use super::transfer::{Sources, Transfer};
 use super::view::View;
 use super::whoami::Whoami;
 use crate::config::directive;
@@ -42,8 +45,11 @@ pub struct Pipeline {
     pub acl: Option<Acl>,
     pub cache: Option<Cache>,
     pub template: Vec<Template>,
+    pub transfer: Option<Arc<Transfer>>,
     pub hosts: Option<Arc<Hosts>>,
     pub kubernetes: Option<Kubernetes>,
+    pub file: Option<Arc<File>>,
+    pub auto: Vec<Arc<Auto>>,
     pub loop_detection: Option<LoopDetection>,
     pub forward: Vec<Forward>,
     pub whoami: Option<Whoami>,
@@ -68,14 +74,17 @@ impl Pipeline {
                 acl: None,
                 cache: None,
                 template: _,
+                transfer: None,
                 hosts: None,
                 kubernetes: None,
+                file: None,
+                auto: _,
                 loop_detection: None,
                 forward: _,
                 whoami: None,
             }
         );
-        has_no_option && self.template.is_empty() && self.forward.is_empty()
+        has_no_option && self.template.is_empty() && self.auto.is_empty() && self.forward.is_empty()
     }
 
     /// Whether questions of other classes than IN come here. As in CoreDNS, `forward` is enough, although it asks nobody.
@@ -160,9 +169,9 @@ impl Pipeline {
         if query.class != Class::IN {
             return self.answer_other_class(query);
         }
-        // Nobody gets a whole zone from here, and a transfer of many messages could not be forwarded.
+        // A transfer of many messages could not be forwarded.
         if matches!(query.record_type, RecordType::AXFR | RecordType::IXFR) {
-            return Answer::refused();
+            return self.transfer(query);
         }
         self.answer_from_cache(query, router).await
     }
@@ -177,6 +186,14 @@ impl Pipeline {
         let is_local = self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serves(&query.name));
         let is_forwarded = !is_local && self.forward.iter().any(|forward| forward.covers(&query.name));
         Answer::refused().with_recursion_available(is_forwarded)
+    }
+
+    /// Whole zones: `transfer` says who gets them.
+    fn transfer(&self, query: &Query) -> Answer {
+        let Some(transfer) = &self.transfer else { return Answer::refused() };
+        let sources =
+            Sources { file: self.file.as_deref(), auto: &self.auto, kubernetes: self.kubernetes.as_ref() };
+        transfer.answer(query, sources)
     }
 
     async fn answer_from_cache(&self, query: &Query, router: &Router) -> Answer {
@@ -224,6 +241,16 @@ impl Pipeline {
         {
             return answer;
         }
+        if let Some(file) = &self.file
+            && let Some(answer) = file.lookup(query, router).await
+        {
+            return answer;
+        }
+        for auto in &self.auto {
+            if let Some(answer) = auto.lookup(query, router).await {
+                return answer;
+            }
+        }
         if let Some(answer) = self.loop_detection.as_ref().and_then(|detection| detection.lookup(query)) {
             return answer;
         }
@@ -242,6 +269,8 @@ impl Pipeline {
         }
         match &self.whoami {
             Some(whoami) => whoami.answer(query),
+            // Who serves zones of its own is asked for others by mistake.
+            None if self.file.is_some() || !self.auto.is_empty() => Answer::refused(),
             None => {
                 query.explain("server", || "no plugin is left that could answer: SERVFAIL".to_owned());
                 Answer::serv_fail("no next plugin found")

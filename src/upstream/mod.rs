@@ -4,6 +4,7 @@
 //! question; [`scrub`] says which of the records in them are believed.
 
 mod network;
+mod notify;
 mod reply;
 mod stream;
 mod tls;
@@ -20,6 +21,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 pub use network::Network;
+pub use notify::{NotifyError, notify};
 pub use scrub::{Unusable, scrub};
 pub use tls::TlsError;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The layers, the top first; modules of one row do not know each other.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["main", "cli"],
     &["app"],
     &["listen", "admin"],
@@ -11,11 +11,13 @@ const LAYERS: [&[&str]; 8] = [
     &["upstream", "watch"],
     &["cluster", "nat64"],
     &["config", "metrics"],
+    &["zone"],
     &["dns", "task"],
 ];
 
 /// Dependencies with exclusive owners.
-const OWNERS: [(&str, &[&str]); 9] = [
+const OWNERS: [(&str, &[&str]); 10] = [
+    ("data_encoding", &["dns"]),
     ("hickory_proto", &["dns"]),
     ("kube", &["watch"]),
     ("k8s_openapi", &["watch"]),

@@ -161,6 +161,11 @@ impl Snapshot {
         changed
     }
 
+    /// The Services that are there.
+    pub fn services(&self) -> impl Iterator<Item = ObjectKey> {
+        self.keys(Resource::Services).into_iter()
+    }
+
     fn keys(&self, resource: Resource) -> Vec<ObjectKey> {
         match resource {
             Resource::Namespaces => {

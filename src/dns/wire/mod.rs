@@ -3,6 +3,7 @@
 //! Everything that comes from the network is parsed here, once: requests into [`Request`], answers of other servers
 //! into [`UpstreamMessage`]. Nothing here panics, whatever the octets are, and the work is bounded by their number.
 
+mod notify;
 mod reader;
 mod request;
 mod response;
@@ -10,6 +11,7 @@ mod signature;
 mod upstream;
 mod writer;
 
+pub use notify::{encode_notify, notify_reply};
 pub use reader::plain_name_at;
 pub use request::{Request, parse_request};
 pub use response::{Messages, encode, flag_words};

@@ -9,6 +9,7 @@ mod explain;
 mod found;
 mod labels;
 mod reverse;
+mod transfer;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
