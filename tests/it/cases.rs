@@ -10,13 +10,14 @@
 //! | `manifests [-RESOURCE...] [FILE...]` | the cluster from here on: files beside the case, and YAML; of these resources nothing is heard |
 //! | `upstream [ADDRESS]` | a zone in master file form that the other servers know, or only this one |
 //! | `faults` | `NAME TYPE FAULT` lines: what the other servers do instead of answering |
+//! | `file NAME` | a file of this text from here on, in the folder `FOLDER` of the configuration; without text there is none |
 //! | `wait SECONDS` | so much time goes by; nobody waits for it |
 //! | `metrics` | lines that the page of metrics has now |
 //! | `query` | a comment that states the rule, `dig NAME TYPE [+option...]`, and the whole answer as dig prints it |
 //!
 //! A rule begins with the ids of the reference that it shows, as in `# S9, S10: …`; [`IDS`] has all of them.
 //!
-//! Options: `+tcp`, `+norec`, `+cd`, `+ad`, `+dnssec`, `+bufsize=N`, `+edns`, `-6` (the client has an IPv6 address), `-b CLIENT`, `-c CLASS`.
+//! TYPE may be `IXFR=SERIAL`. Options: `+tcp`, `+norec`, `+cd`, `+ad`, `+dnssec`, `+bufsize=N`, `+edns`, `-6` (the client has an IPv6 address), `-b CLIENT`, `-c CLASS`.
 //! `;; EDNS: udp N[, do][, EDE N]` is the OPT record, and without this line there is none; `;; upstream: N` says how many
 //! questions other servers got; `;; no reply` stands for an answer that never comes. Aliases are compared in their order, other records as sets, the serial of an SOA not at all.
 
@@ -29,7 +30,7 @@ use hickory_proto::op::{Message, OpCode};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{DNSClass, Record, RecordType};
 use landfall::cluster::Resource;
-use landfall::dns::Transport;
+use landfall::dns::{Transport, parse_type};
 
 use crate::dialogue::{self, ClientEdns, Question};
 use crate::internet::Internet;
@@ -163,6 +164,7 @@ fn parse_dig(line: &str) -> Question {
         client: "127.0.0.1:40000".parse().expect("an address"),
         local: "127.0.0.1:53".parse().expect("an address"),
         transport: Transport::Udp,
+        serial: None,
     };
     let edns = |question: &mut Question| {
         question
@@ -191,8 +193,12 @@ fn parse_dig(line: &str) -> Question {
                 let udp_size = word.trim_start_matches("+bufsize=").parse().expect("a size");
                 question.edns = Some(ClientEdns { udp_size, ..edns(&mut question) });
             }
+            _ if word.starts_with("IXFR=") => {
+                question.record_type = RecordType::IXFR;
+                question.serial = Some(word.trim_start_matches("IXFR=").parse().expect("a serial"));
+            }
             _ if question.name.is_empty() => question.name = word.to_owned(),
-            _ => question.record_type = word.parse().unwrap_or_else(|_| panic!("unknown word {word:?} in {line:?}")),
+            _ => question.record_type = parse_type(word).unwrap_or_else(|| panic!("unknown word {word:?} in {line:?}")),
         }
     }
     question
@@ -213,7 +219,7 @@ fn comparable(records: &[Record]) -> Vec<String> {
 }
 
 /// The server of a file, before its first query.
-fn server(sections: &[Section<'_>]) -> InMemoryServer {
+fn server(sections: &[Section<'_>], files: &str) -> InMemoryServer {
     let mut internet = Internet::default();
     let mut addresses: Vec<IpAddr> = Vec::new();
     let address = |text: &str| text.trim().parse().expect("an address");
@@ -227,7 +233,7 @@ fn server(sections: &[Section<'_>]) -> InMemoryServer {
         }
     }
     let corefile = &sections.iter().find(|section| section.word == "corefile").expect("a Corefile").text;
-    InMemoryServer::with_addresses(corefile, internet, &addresses)
+    InMemoryServer::with_addresses(&corefile.replace("FOLDER", files), internet, &addresses)
 }
 
 /// Makes the cluster what the files of a section (paths below `tests/cases`) and the section itself say; `-endpointslices` and the like are unheard.
@@ -244,11 +250,28 @@ fn set_cluster(server: &InMemoryServer, section: &Section<'_>) {
     server.set_cluster_but(&texts.join("\n---\n"), &unheard);
 }
 
+/// Writes the file of a section, or removes it.
+fn set_file(folder: &Path, section: &Section<'_>) {
+    let path = folder.join(section.argument);
+    match section.word {
+        "file" if section.text.trim().is_empty() => std::fs::remove_file(path).expect("a file that goes"),
+        "file" => {
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            std::fs::write(path, &section.text).expect("a file");
+        }
+        _ => {}
+    }
+}
+
 /// Asks the queries of a file; returns how many there were, and what is wrong with the answers.
 async fn run(path: &Path) -> (usize, Vec<String>) {
     let text = std::fs::read_to_string(path).expect("a case file");
     let sections = sections(&text);
-    let server = server(&sections);
+    let files = tempfile::tempdir().expect("a folder");
+    // What stands before the first query is there when the server starts.
+    let first_query = sections.iter().position(|section| section.word == "query").unwrap_or_default();
+    sections[..first_query].iter().for_each(|section| set_file(files.path(), section));
+    let server = server(&sections, &files.path().display().to_string());
     let (mut asked, mut wrong) = (0, Vec::new());
     for section in &sections {
         match section.word {
@@ -276,6 +299,7 @@ async fn run(path: &Path) -> (usize, Vec<String>) {
                     section.text.lines().filter(|line| !line.is_empty() && !page.lines().any(|of| of == *line));
                 wrong.extend(missing.map(|line| format!("{}:{}: no metric {line}", path.display(), section.line)));
             }
+            "file" => set_file(files.path(), section),
             "corefile" | "upstream" | "faults" | "addresses" => {}
             other => panic!("{}:{}: unknown section {other:?}", path.display(), section.line),
         }
@@ -324,19 +348,14 @@ async fn every_case_is_answered_as_it_says() {
 const IDS: &str = "\
     S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11 S12 S13 S14 S15 S16 S17 S18 S19 S20 S21 S22 \
     E1 E2 E3 E4 E5 E6 E6b E6c E7 E8 E9 E10 E11 CM1 CM2 CM3 \
-    T1 T2 T3 T4 T5 T6 T7 T8 T9 T10 T15 T16 T17 T18 T19 T20 2.5";
+    T1 T2 T3 T4 T5 T6 T7 T8 T9 T10 T12 T13 T14 T15 T16 T17 T18 T19 T20 T23 T24 2.5";
 
 /// Ids without a case, and why. Those of Kubernetes' tests that need kubelet alone (/etc/hosts, dnsConfig) have no id; that a
 /// restored ConfigMap counts (CM1, CM2) is a reload, see watch/upstream.rs.
-const WITHOUT_CASE: [(&str, &str); 15] = [
+const WITHOUT_CASE: [(&str, &str); 10] = [
     ("T11", "a kubeconfig needs an API server: see watch"),
-    ("T12", "`file` is not built"),
-    ("T13", "`file` is not built"),
-    ("T14", "`file` is not built"),
     ("T21", "`autopath` is not built"),
     ("T22", "`autopath` is not built"),
-    ("T23", "`transfer` is not built"),
-    ("T24", "`transfer` is not built"),
     ("T25", "several `kubernetes` in one block need a plugin that CoreDNS does not ship"),
     ("T26", "a metric is no answer: see watch/metrics.rs"),
     ("T27", "a reload needs a process: see lifecycle.rs"),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{DNSClass, RData, Record, RecordType, rdata};
-use landfall::dns::{Transport, parse_name};
+use landfall::dns::{Transport, parse_name, parse_type, type_mnemonic};
 
 /// A question as a client asks it.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Question {
     pub client: SocketAddr,
     pub local: SocketAddr,
     pub transport: Transport,
+    /// The serial that the client has, of IXFR.
+    pub serial: Option<u32>,
 }
 
 /// OPT of a question.
@@ -40,6 +42,10 @@ impl Question {
         message.metadata.checking_disabled = has("cd");
         message.metadata.authentic_data = has("ad");
         let name = parse_name(&self.name).expect("a name to ask for");
+        if let Some(serial) = self.serial {
+            let soa = RData::SOA(rdata::SOA::new(name.clone(), name.clone(), serial, 0, 0, 0, 0));
+            message.add_authority(Record::from_rdata(name.clone(), 0, soa));
+        }
         let mut query = Query::query(name, self.record_type);
         query.set_query_class(self.class);
         message.add_query(query);
@@ -91,7 +97,7 @@ pub fn status(message: &Message) -> String {
 pub fn record(text: &str) -> Record {
     let fields: Vec<&str> = text.split_whitespace().collect();
     let [name, ttl, class, record_type, data @ ..] = fields.as_slice() else { panic!("no record: {text}") };
-    let data = data_of(record_type.parse().expect("a type"), data);
+    let data = data_of(parse_type(record_type).expect("a type"), data);
     let mut record = Record::from_rdata(parse_name(name).expect("a name"), ttl.parse().expect("a TTL"), data);
     record.dns_class = class.parse().expect("a class");
     record
@@ -113,7 +119,11 @@ fn data_of(record_type: RecordType, fields: &[&str]) -> RData {
             let minimum = minimum.parse().expect("a time");
             RData::SOA(rdata::SOA::new(name(mname), name(rname), 0, time(refresh), time(retry), time(expire), minimum))
         }
-        _ => RData::try_from_str(record_type, &fields.join(" ")).expect("data"),
+        _ => RData::try_from_str(record_type, &fields.join(" ")).unwrap_or_else(|_| {
+            // What hickory has no words for.
+            let text = format!(". 0 IN {} {}", type_mnemonic(record_type), fields.join(" "));
+            landfall::dns::parse_record(&text, 0).expect("data").data
+        }),
     }
 }
 

@@ -188,6 +188,7 @@ fn parse(arguments: &str, server: SocketAddr, transport: Transport) -> Question 
         client: server,
         local: server,
         transport,
+        serial: None,
     };
     let cookie = vec![(10, vec![7; 8])];
     let mut edns = Some(ClientEdns { udp_size: 1232, dnssec_ok: false, version: 0, options: cookie });

@@ -102,6 +102,7 @@ impl Exchanged {
             Some(other) => panic!("unknown opcode {other}"),
         };
         Question {
+            serial: None,
             name: self.qname.clone(),
             record_type: record_type(&self.qtype),
             class,

@@ -195,6 +195,7 @@ pub fn question(server: SocketAddr, name: &str, record_type: RecordType, transpo
         client: client_address(server),
         local: server,
         transport,
+        serial: None,
     }
 }
 

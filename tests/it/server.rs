@@ -64,6 +64,9 @@ impl InMemoryServer {
         for Refresh { pipeline, router, queue } in assembly.refreshes {
             tokio::spawn(queue.run(pipeline, router, CancellationToken::new()));
         }
+        for zone_files in assembly.zone_files {
+            tokio::spawn(zone_files.watch(CancellationToken::new()));
+        }
         let mut routers = assembly.routers.into_iter().filter(|(address, _)| port(address) == PORT);
         let (_, router) = routers.next().expect("a block on port 53");
         Self { router, stores, internet, metrics }
