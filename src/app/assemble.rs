@@ -128,7 +128,7 @@ impl ZoneFiles {
         let auto = |config: &directive::Auto| Arc::new(Auto::new(config.clone(), server.path(&config.directory)));
         Ok(Self {
             file: (!server.file.is_empty()).then(|| File::new(server)).transpose()?.map(Arc::new),
-            auto: server.auto.iter().map(auto).collect(),
+            auto: server.auto.iter().filter(|config| !config.directory.as_os_str().is_empty()).map(auto).collect(),
             transfer: (!server.transfer.is_empty()).then(|| Arc::new(Transfer::new(server.transfer.clone()))),
         })
     }

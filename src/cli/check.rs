@@ -1,26 +1,40 @@
 //! `landfall check FILE`: what is wrong with a Corefile, without starting anything.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use super::{complain, say};
 use crate::config::ServerBlock;
 use crate::config::corefile::{Loaded, Source, System};
+use crate::plugin::file::{File, LoadError};
 
 /// Prints the errors of a Corefile, or its warnings; the last line is for scripts: `result=ok` or `result=refused`, and counts.
 pub fn run(corefile: &Source, system: System) -> ExitCode {
     match corefile.load_with(system) {
         Ok(loaded) => {
             loaded.warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
-            say(format_args!("{} file={corefile}", summary(&loaded)));
-            ExitCode::SUCCESS
+            match zone_errors(&loaded) {
+                errors if errors.is_empty() => {
+                    say(format_args!("{} file={corefile}", summary(&loaded)));
+                    ExitCode::SUCCESS
+                }
+                errors => refuse(corefile, &errors),
+            }
         }
-        Err(errors) => {
-            errors.iter().for_each(complain);
-            say(format_args!("result=refused errors={} file={corefile}", errors.len()));
-            ExitCode::FAILURE
-        }
+        Err(errors) => refuse(corefile, &errors),
     }
+}
+
+fn refuse(corefile: &Source, errors: &[impl Display]) -> ExitCode {
+    errors.iter().for_each(complain);
+    say(format_args!("result=refused errors={} file={corefile}", errors.len()));
+    ExitCode::FAILURE
+}
+
+/// What is wrong with the zones of `file`, the first error of each server block.
+fn zone_errors(loaded: &Loaded) -> Vec<LoadError> {
+    loaded.config.servers.iter().filter_map(|server| File::new(server).err()).collect()
 }
 
 /// `result=ok warnings=N servers=N zones=N directives=NAME,NAME...`

@@ -55,7 +55,7 @@ impl Auto {
             let zones = zones.values().filter(|zone| zone.apex().zone_of(&query.name));
             zones.max_by_key(|zone| label_count(zone.apex())).cloned()?
         };
-        answer(&zone, &Fallthrough::default(), query, router).await.map(|answer| answer.by(NAME))
+        answer(NAME, &zone, &Fallthrough::default(), query, router).await
     }
 
     /// The zone of exactly this name.

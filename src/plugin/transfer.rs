@@ -64,6 +64,7 @@ impl Transfer {
         };
         let rule = self.rule(&query.name).filter(|rule| rule.to.iter().any(may_have));
         if query.transport != Transport::Tcp || rule.is_none() {
+            query.explain(NAME, || "nobody gets this zone, or only others, or only over TCP".to_owned());
             return Answer::refused().by(NAME);
         }
         let answer = match (sources.find(&query.name), query.record_type, query.serial) {

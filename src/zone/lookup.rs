@@ -1,5 +1,7 @@
 //! What a zone says of a name and a type (RFC 1034 section 4.3.2, RFC 4592, RFC 6672, RFC 4035 section 3.1).
 
+use std::fmt;
+
 use super::{Node, Set, Zone, compare};
 use crate::dns::{Name, Query, RData, Record, RecordType, Transport, dname_target, label_count, rdata, server_name};
 
@@ -38,6 +40,20 @@ pub enum Outcome {
     NxDomain,
     /// DNAME leads to a name that is too long (RFC 6672 section 2.2).
     TooLong,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Positive => f.write_str("it has records"),
+            Outcome::Alias(target) => write!(f, "an alias leads out of the zone, to {target}"),
+            Outcome::Delegation => f.write_str("the name is below a cut, and other servers have it"),
+            Outcome::NoData { is_empty_non_terminal: true } => f.write_str("there are only names below it"),
+            Outcome::NoData { is_empty_non_terminal: false } => f.write_str("the name has no records of this type"),
+            Outcome::NxDomain => f.write_str("there is no such name"),
+            Outcome::TooLong => f.write_str("DNAME leads to a name that is too long"),
+        }
+    }
 }
 
 /// Where a name is in a zone.
@@ -132,11 +148,6 @@ impl Zone {
             let surplus = label_count(&next.name).checked_sub(labels.len());
             surplus.is_some_and(|surplus| compare(next.name.iter().skip(surplus).collect::<Vec<_>>().into_iter(), labels.iter().copied()).is_eq())
         })
-    }
-
-    fn node(&self, name: &Name) -> Option<&Node> {
-        let labels: Vec<&[u8]> = name.iter().collect();
-        self.nodes.get(self.search(&labels).ok()?)
     }
 
     /// The NSEC record that says that a name is not there: that of the last name before it which has one.
@@ -260,7 +271,7 @@ impl Lookup<'_> {
         let dnssec_ok = self.query.dnssec_ok();
         let is_data_of_name = outcome == Outcome::NoData { is_empty_non_terminal: false } && self.zone.node(name).is_some();
         self.response.outcome = outcome;
-        if let Some(soa) = self.zone.apex_set(RecordType::SOA) {
+        if let Some(soa) = self.zone.soa_set() {
             let start = self.response.authority.len();
             extend(&mut self.response.authority, soa, None, dnssec_ok);
             // RFC 2308 section 3, unlike CoreDNS: how long it may be remembered that something is not there.

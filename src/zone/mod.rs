@@ -7,6 +7,7 @@ mod lookup;
 mod tests;
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ pub struct Zone {
     apex: Name,
     /// In canonical order (RFC 4034 section 6.1), the apex first.
     nodes: Vec<Node>,
+    /// The owner of the SOA.
+    soa_owner: Name,
     serial: u32,
 }
 
@@ -68,14 +71,15 @@ impl Zone {
         let apex = apex.to_lowercase();
         let mut written = read_master_file(file, &apex, read)?;
         written.retain(|written| apex.zone_of(&written.record.name));
-        let serial = serial_of(&apex, &written)?;
-        let serial = serial.ok_or_else(|| ZoneError::NoSoa { file: file.to_owned(), apex: apex.clone() })?;
+        let soa = find_soa(&apex, &written)?;
+        let no_soa = || ZoneError::NoSoa { file: file.to_owned(), apex: apex.clone() };
+        let (soa_owner, serial) = soa.ok_or_else(no_soa)?;
         let mut records: Vec<Record> = written.into_iter().map(|written| written.record).collect();
         records.iter_mut().for_each(|record| record.name = record.name.to_lowercase());
         // Records of a type stay in the order of the file.
         records.sort_by(|one, other| one.name.cmp(&other.name));
         let nodes = records.chunk_by(|one, other| one.name == other.name).map(Node::of).collect();
-        Ok(Self { apex, nodes, serial })
+        Ok(Self { apex, nodes, soa_owner, serial })
     }
 
     /// The apex, in lower case.
@@ -88,9 +92,24 @@ impl Zone {
         self.serial
     }
 
+    /// Whether its SOA stands where it has to. As in CoreDNS, another one in the zone will do: that of `example.org` in the
+    /// zone `.`, for one.
+    pub fn has_soa_at_apex(&self) -> bool {
+        self.soa_owner == self.apex
+    }
+
     /// The SOA record.
     pub fn soa(&self) -> Option<Record> {
-        self.apex_set(RecordType::SOA)?.records.first().cloned()
+        self.soa_set()?.records.first().cloned()
+    }
+
+    fn soa_set(&self) -> Option<&Set> {
+        self.node(&self.soa_owner)?.set(RecordType::SOA)
+    }
+
+    fn node(&self, name: &Name) -> Option<&Node> {
+        let labels: Vec<&[u8]> = name.iter().collect();
+        self.nodes.get(self.search(&labels).ok()?)
     }
 
     /// All records for a transfer (RFC 5936 section 2.2): SOA, everything else, SOA.
@@ -102,7 +121,7 @@ impl Zone {
     }
 
     fn apex_set(&self, record_type: RecordType) -> Option<&Set> {
-        self.nodes.first()?.set(record_type)
+        self.node(&self.apex)?.set(record_type)
     }
 
     /// The place of a name, or where it would be; the name is given by its labels.
@@ -115,7 +134,9 @@ impl Node {
     fn of(records: &[Record]) -> Self {
         let name = records.first().map(|record| record.name.clone()).unwrap_or_default();
         let mut sets: Vec<Set> = Vec::new();
-        for record in records {
+        // RFC 2181 section 5: no record stands twice in a set.
+        let mut seen = HashSet::new();
+        for record in records.iter().filter(|record| seen.insert(&record.data)) {
             let covered = covered_type(&record.data);
             let record_type = covered.unwrap_or(record.record_type());
             let at = sets.iter().position(|set| set.record_type == record_type).unwrap_or(sets.len());
@@ -124,10 +145,7 @@ impl Node {
             }
             let Some(set) = sets.get_mut(at) else { continue };
             let list = if covered.is_some() { &mut set.signatures } else { &mut set.records };
-            // RFC 2181 section 5: no record stands twice in a set.
-            if !list.iter().any(|known| known.data == record.data) {
-                list.push(record.clone());
-            }
+            list.push(record.clone());
         }
         Self { name, sets }
     }
@@ -141,18 +159,20 @@ impl Node {
     }
 }
 
-/// The serial of the SOA; None: there is none.
-fn serial_of(apex: &Name, written: &[Written]) -> Result<Option<u32>, MasterFileError> {
-    let mut found = None;
+/// The owner of the SOA and its serial: the apex, or else whoever has one. None: nobody has.
+fn find_soa(apex: &Name, written: &[Written]) -> Result<Option<(Name, u32)>, MasterFileError> {
+    let mut found: Option<(Name, u32)> = None;
     for written in written {
         let RData::SOA(soa) = &written.record.data else { continue };
-        if written.record.name != *apex {
-            return Err(written.error(format!("an SOA record stands at the apex, {apex}")));
+        let owner = written.record.name.to_lowercase();
+        match &found {
+            Some((known, serial)) if *known == owner && *serial != soa.serial => {
+                return Err(written.error("there is another SOA record before"));
+            }
+            Some((known, _)) if known == apex => {}
+            Some(_) if owner != *apex => {}
+            Some(_) | None => found = Some((owner, soa.serial)),
         }
-        if found.is_some_and(|serial| serial != soa.serial) {
-            return Err(written.error("there is another SOA record before"));
-        }
-        found = Some(soa.serial);
     }
     Ok(found)
 }

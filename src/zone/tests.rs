@@ -211,7 +211,6 @@ fn a_zone_that_is_none_says_where() {
     let with = |line: &str| format!("{soa}{line}\n");
     check("www.example.net. 5 A 192.0.2.1\n", "db: there is no SOA record of example.org.");
     check("a SOA a b 1 2 3 4 5", "db:1: there is no TTL");
-    check("a 5 SOA a b 1 2 3 4 5", "db:1: an SOA record stands at the apex, example.org.");
     check(&with("@ SOA a b 2 2 3 4 5"), "db:3: there is another SOA record before");
     check(&with("\n zz A 192.0.2.256"), "db:4: a TTL, IN or a type is expected, not \"zz\"");
     check(&with("a A 192.0.2.256"), "db:3: an IPv4 address is expected, not \"192.0.2.256\"");
@@ -234,4 +233,17 @@ fn a_range_generates_records() {
     assert_eq!(names, ["~ 60 SOA", "h011.~ 60 A", "h013.~ 60 A", "h015.~ 60 A", "x-07.~ 5 TXT"]);
     let text = zone.lookup(&query("x-07.example.org.", "TXT", false)).answers[0].data.to_string();
     assert_eq!(text, "$ 7");
+}
+
+#[test]
+fn an_soa_below_the_apex_will_do() {
+    let zone = Zone::read(&Name::root(), Path::new("db"), &mut |_| {
+        Ok(b"$TTL 60\nexample.org. SOA a b 1 2 3 4 5\nwww.example.org. A 192.0.2.1\n".to_vec())
+    });
+    let zone = zone.unwrap();
+    assert!(!zone.has_soa_at_apex());
+    let response = zone.lookup(&query("www.example.org.", "A", false));
+    assert_eq!((response.outcome, shown(&response.answers)), (Outcome::Positive, "www.~ 60 A".to_owned()));
+    let response = zone.lookup(&query("www.example.net.", "A", false));
+    assert_eq!((response.outcome, shown(&response.authority)), (Outcome::NxDomain, "~ 5 SOA".to_owned()));
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_with::serde_as;
 
 use super::pattern::lower_pattern;
-use super::root::is_folder;
+use super::root::look_for_folder;
 use super::{Directive, Opt, Reference};
 use crate::config::corefile::{CorefileError, Cursor, Writer};
 use crate::config::text::{AsText, Expanded, Text};
@@ -119,9 +119,7 @@ impl Auto {
         };
         self.directory = directory.into();
         let path = cursor.path(&self.directory);
-        if !is_folder(cursor, &path)? {
-            cursor.warn(format!("Directory does not exist: {}", path.display()));
-        }
+        look_for_folder(cursor, &path, "Directory")?;
         if let Some((pattern, origin)) = naming {
             self.pattern = lower_pattern(cursor, pattern)?;
             if !regex::Regex::new(&self.pattern).is_ok_and(|pattern| pattern.captures_len() > 1) {

@@ -26,14 +26,11 @@ impl Directive for Root {
         let mut root = None;
         while cursor.advance() {
             let arguments = cursor.arguments();
-            let (path, rest) = arguments.split_first().ok_or_else(|| cursor.error("takes a path"))?;
-            cursor.leave_out(rest);
+            let [path] = arguments.as_slice() else { return Err(cursor.error("takes one path")) };
             root = Some(PathBuf::from(path));
         }
-        if let Some(root) = &root
-            && !is_folder(cursor, root)?
-        {
-            cursor.warn(format!("Root path does not exist: {}", root.display()));
+        if let Some(root) = &root {
+            look_for_folder(cursor, root, "Root path")?;
         }
         Ok(root)
     }
@@ -45,12 +42,15 @@ impl Directive for Root {
     }
 }
 
-/// Whether a folder is there; one that may come later is not.
-pub(super) fn is_folder(cursor: &Cursor<'_>, path: &Path) -> Result<bool, CorefileError> {
+/// A folder may come later: that it is not there is no error.
+pub(super) fn look_for_folder(cursor: &mut Cursor<'_>, path: &Path, what: &str) -> Result<(), CorefileError> {
     match cursor.surroundings.find(path) {
-        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(cursor.error(format!("unable to access {}: {error}", path.display()))),
-        Ok(()) => Err(cursor.error(format!("{} is a file, and not a folder", path.display()))),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            cursor.warn(format!("{what} does not exist: {}", path.display()));
+        }
+        Err(error) => return Err(cursor.error(format!("unable to access {}: {error}", path.display()))),
+        Ok(()) => cursor.warn(format!("{what} is a file, and not a folder: {}", path.display())),
     }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use data_encoding::{BASE64, BASE64_NOPAD, HEXUPPER_PERMISSIVE};
 use super::svcb;
 use super::words::{Word, unescape};
 use crate::dns::name::parse_labels;
-use crate::dns::{Name, RData, RecordType, data_of_octets, parse_type};
+use crate::dns::{Name, RData, RecordType, data_of_octets, parse_type, type_mnemonic};
 
 /// A field of a record's data.
 #[derive(Clone, Copy, Debug)]
@@ -97,12 +97,13 @@ pub fn read_data(record_type: RecordType, words: &[Word<'_>], origin: &Name) -> 
         [Word { text: br"\#", is_quoted: false }, rest @ ..] => read_generic(rest)?,
         words => {
             let fields = layout(record_type).ok_or_else(|| {
-                format!(r"the data of {record_type} is written as \# LENGTH HEX here (RFC 3597 section 5)")
+                let word = type_mnemonic(record_type);
+                format!(r"the data of {word} is written as \# LENGTH HEX here (RFC 3597 section 5)")
             })?;
             read_fields(fields, words, origin)?
         }
     };
-    data_of_octets(record_type, &octets).map_err(|error| format!("no data of {record_type}: {}", error.reason))
+    data_of_octets(record_type, &octets).map_err(|error| format!("no data of {}: {}", type_mnemonic(record_type), error.reason))
 }
 
 /// `LENGTH HEX...` (RFC 3597 section 5).
@@ -137,7 +138,7 @@ fn read_field(field: Field, words: &[Word<'_>], origin: &Name, octets: &mut Vec<
         Field::Parameters => svcb::write_parameters(words, octets)?,
         Field::Texts if !words.is_empty() => {
             for word in words {
-                write_text(word, octets)?;
+                write_texts(word, octets)?;
             }
         }
         Field::Rest | Field::Text | Field::Texts | Field::Name | Field::Type | Field::V4 | Field::V6 => {
@@ -191,6 +192,19 @@ fn write_text(word: &Word<'_>, octets: &mut Vec<u8>) -> Result<(), String> {
     let length = u8::try_from(text.len()).map_err(|_| format!("a text of {} octets; 255 are the most", text.len()))?;
     octets.push(length);
     octets.extend(text);
+    Ok(())
+}
+
+/// As in CoreDNS, what is too long for one text is several.
+fn write_texts(word: &Word<'_>, octets: &mut Vec<u8>) -> Result<(), String> {
+    let text = unescape(word.text).ok_or_else(|| format!("{:?} has a broken escape", shown(word)))?;
+    if text.is_empty() {
+        octets.push(0);
+    }
+    for part in text.chunks(u8::MAX.into()) {
+        octets.push(part.len() as u8);
+        octets.extend(part);
+    }
     Ok(())
 }
 

@@ -20,14 +20,18 @@ const RECORDS_MAX: usize = 1_000_000;
 
 /// What is wrong with a master file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}:{line}: {what}", .file.display())]
+#[error("{}{}: {what}", .file.display(), place(*.line))]
 pub struct MasterFileError {
     /// The file.
     pub file: PathBuf,
-    /// The line, counted from 1.
+    /// The line, counted from 1; 0: it is none of them.
     pub line: usize,
     /// What is wrong there.
     pub what: String,
+}
+
+fn place(line: usize) -> String {
+    if line == 0 { String::new() } else { format!(":{line}") }
 }
 
 /// A record, and where it stands.

@@ -2,27 +2,34 @@
 
 use super::ZoneFile;
 use crate::config::directive::Fallthrough;
-use crate::dns::{Answer, Query, RecordType, ResponseCode};
+use crate::dns::{Answer, Query, ResponseCode};
 use crate::plugin::Router;
 use crate::zone::{Outcome, Response};
 
 /// The answer of a zone; None: the name is not there, and the next plugin is asked.
-pub async fn answer(zone: &ZoneFile, fallthrough: &Fallthrough, query: &Query, router: &Router) -> Option<Answer> {
-    // Who may have whole zones is up to `transfer`.
-    if matches!(query.record_type, RecordType::AXFR | RecordType::IXFR) {
-        return Some(Answer::refused());
-    }
+pub async fn answer(
+    plugin: &'static str,
+    zone: &ZoneFile,
+    fallthrough: &Fallthrough,
+    query: &Query,
+    router: &Router,
+) -> Option<Answer> {
     let Some(loaded) = zone.zone() else {
         let failure = format!("zone {} was not read from {} yet", zone.apex(), zone.file().display());
-        return Some(Answer::serv_fail(failure));
+        query.explain(plugin, || failure.clone());
+        return Some(Answer::serv_fail(failure).by(plugin));
     };
     let response = loaded.lookup(query);
+    query.explain(plugin, || {
+        format!("zone {} of {}, serial {}: {}", zone.apex(), zone.file().display(), loaded.serial(), response.outcome)
+    });
     // As in CoreDNS, a name that only others stand below may be known to the next plugin.
     let is_unknown = matches!(response.outcome, Outcome::NxDomain | Outcome::NoData { is_empty_non_terminal: true });
     if is_unknown && response.answers.is_empty() && fallthrough.covers(&query.name) {
+        query.explain(plugin, || "the name falls through".to_owned());
         return None;
     }
-    Some(complete(response, query, router).await)
+    Some(complete(response, query, router).await.by(plugin))
 }
 
 /// RFC 6604 section 3: the response code is that of the last name of a chain; the rest is about the first one.

@@ -44,7 +44,7 @@ impl File {
     pub async fn lookup(&self, query: &Query, router: &Router) -> Option<Answer> {
         let zones = self.zones.iter().filter(|(zone, _)| zone.apex().zone_of(&query.name));
         let (zone, fallthrough) = zones.max_by_key(|(zone, _)| label_count(zone.apex()))?;
-        answer(zone, fallthrough, query, router).await.map(|answer| answer.by(NAME))
+        answer(NAME, zone, fallthrough, query, router).await
     }
 
     /// The zone of exactly this name.

@@ -95,6 +95,9 @@ impl ZoneFile {
     }
 
     fn replace(&self, zone: Zone) -> bool {
+        if !zone.has_soa_at_apex() {
+            warn!(zone = %self.apex, file = %self.file.display(), "the zone has no SOA of its own: does the file belong to another zone?");
+        }
         let before = self.zone.load();
         if before.as_ref().is_some_and(|before| before.serial() == zone.serial()) && !self.reload_by_mtime {
             warn!(zone = %self.apex, serial = zone.serial(), "the zone's file changed, but not its serial: the old zone is kept");

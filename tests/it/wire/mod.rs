@@ -13,6 +13,7 @@ mod sizes;
 mod capacity;
 mod limits;
 mod streams;
+mod transfers;
 mod waiting;
 
 mod counts;
