@@ -32,8 +32,8 @@ pub use target::{covered_type, dname_target, server_name};
 pub use transfer::{Records, Transfer};
 pub use type_mnemonic::{parse_type, type_mnemonic};
 use wire::data_of_octets;
-pub use wire::{encode_notify, notify_reply};
 pub use wire::{
-    Malformed, Messages, Request, Signature, UpstreamMessage, encode, encode_question, encode_question_without_edns, flag_words,
-    parse_request, parse_signature, parse_upstream,
+    Malformed, Messages, Request, Signature, UpstreamMessage, encode, encode_question, encode_question_without_edns,
+    flag_words, parse_request, parse_signature, parse_upstream,
 };
+pub use wire::{encode_notify, notify_reply};

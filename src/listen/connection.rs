@@ -46,7 +46,7 @@ pub(super) struct Connection {
     frames: Frames,
     pending: FuturesUnordered<Waiting>,
     /// What follows the first messages of transfers.
-    transfers: VecDeque<Messages>,
+    transfers: VecDeque<Box<Messages>>,
     output: Output,
     /// Whether more queries are taken.
     is_open: bool,

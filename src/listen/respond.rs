@@ -22,7 +22,7 @@ pub struct Reply {
     /// The message.
     pub message: Vec<u8>,
     /// Those that follow it, if it is the first one of a transfer.
-    pub more: Option<Messages>,
+    pub more: Option<Box<Messages>>,
 }
 
 impl From<Vec<u8>> for Reply {
@@ -71,7 +71,7 @@ async fn answer(router: &Router, metrics: &Metrics, query: Query) -> Option<Repl
 /// Writes an answer, if there is to be a reply, and tells those who watch.
 fn finish(routed: &Routed<'_>, answer: &Answer, started: Instant) -> Option<Reply> {
     let reply = (!answer.is_dropped()).then(|| {
-        let mut more = Messages::new(routed.query(), answer);
+        let mut more = Messages::new(routed.query(), answer).map(Box::new);
         let first = more.as_mut().and_then(Iterator::next);
         Reply { message: first.unwrap_or_else(|| encode(routed.query(), answer)), more }
     });

@@ -83,9 +83,8 @@ impl Auto {
         let (mut zones, mut changed) = (Zones::new(), Vec::new());
         for (apex, file) in self.files() {
             let known = before.get(&apex).filter(|known| known.file() == file);
-            let zone = known.cloned().unwrap_or_else(|| {
-                Arc::new(ZoneFile::new(&apex, file, self.config.reload, false))
-            });
+            let zone =
+                known.cloned().unwrap_or_else(|| Arc::new(ZoneFile::new(&apex, file, self.config.reload, false)));
             match zone.load() {
                 Ok(true) => {
                     info!(zone = %apex, file = %zone.file().display(), "the zone was read");

@@ -6,15 +6,15 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::Router;
-use super::auto::Auto;
 use super::acl::Acl;
+use super::auto::Auto;
 use super::cache::Cache;
 use super::cancel::Cancel;
 use super::chaos::Chaos;
 use super::dns64::Dns64;
 use super::errors::Errors;
-use super::forward::Forward;
 use super::file::File;
+use super::forward::Forward;
 use super::hosts::Hosts;
 use super::kubernetes::Kubernetes;
 use super::loadbalance::LoadBalance;
@@ -191,8 +191,7 @@ impl Pipeline {
     /// Whole zones: `transfer` says who gets them.
     fn transfer(&self, query: &Query) -> Answer {
         let Some(transfer) = &self.transfer else { return Answer::refused() };
-        let sources =
-            Sources { file: self.file.as_deref(), auto: &self.auto, kubernetes: self.kubernetes.as_ref() };
+        let sources = Sources { file: self.file.as_deref(), auto: &self.auto, kubernetes: self.kubernetes.as_ref() };
         transfer.answer(query, sources)
     }
 

@@ -51,7 +51,8 @@ impl Transfer {
     fn rule(&self, name: &Name) -> Option<&Config> {
         let labels = |rule: &Config| rule.zones.iter().filter(|zone| zone.zone_of(name)).map(label_count).max();
         // Of several, the first one counts.
-        let (rule, _) = self.rules.iter().rev().filter_map(|rule| Some((rule, labels(rule)?))).max_by_key(|(_, labels)| *labels)?;
+        let (rule, _) =
+            self.rules.iter().rev().filter_map(|rule| Some((rule, labels(rule)?))).max_by_key(|(_, labels)| *labels)?;
         Some(rule)
     }
 
@@ -99,7 +100,9 @@ impl Sources<'_> {
             Some(None) => return Found::NotLoaded,
             None => {}
         }
-        let Some(kubernetes) = self.kubernetes.filter(|kubernetes| kubernetes.is_apex(apex)) else { return Found::Nothing };
+        let Some(kubernetes) = self.kubernetes.filter(|kubernetes| kubernetes.is_apex(apex)) else {
+            return Found::Nothing;
+        };
         match kubernetes.transfer(apex) {
             Some((serial, records)) => Found::Zone(serial, records),
             None => Found::NotLoaded,

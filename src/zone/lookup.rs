@@ -146,7 +146,9 @@ impl Zone {
         let Err(at) = self.search(labels) else { return false };
         self.nodes.get(at).is_some_and(|next| {
             let surplus = label_count(&next.name).checked_sub(labels.len());
-            surplus.is_some_and(|surplus| compare(next.name.iter().skip(surplus).collect::<Vec<_>>().into_iter(), labels.iter().copied()).is_eq())
+            surplus.is_some_and(|surplus| {
+                compare(next.name.iter().skip(surplus).collect::<Vec<_>>().into_iter(), labels.iter().copied()).is_eq()
+            })
         })
     }
 
@@ -269,7 +271,8 @@ impl Lookup<'_> {
     /// not there are.
     fn deny(&mut self, name: &Name, outcome: Outcome, closest: Option<usize>) {
         let dnssec_ok = self.query.dnssec_ok();
-        let is_data_of_name = outcome == Outcome::NoData { is_empty_non_terminal: false } && self.zone.node(name).is_some();
+        let is_data_of_name =
+            outcome == Outcome::NoData { is_empty_non_terminal: false } && self.zone.node(name).is_some();
         self.response.outcome = outcome;
         if let Some(soa) = self.zone.soa_set() {
             let start = self.response.authority.len();
@@ -335,9 +338,10 @@ impl Lookup<'_> {
             if seen.contains(&server) || !self.zone.apex.zone_of(&server) {
                 continue;
             }
-            let sets = self.zone.node(&server).into_iter().flat_map(|node| {
-                [RecordType::A, RecordType::AAAA].into_iter().filter_map(|address| node.set(address))
-            });
+            let sets =
+                self.zone.node(&server).into_iter().flat_map(|node| {
+                    [RecordType::A, RecordType::AAAA].into_iter().filter_map(|address| node.set(address))
+                });
             for set in sets {
                 extend(&mut self.response.additional, set, None, self.query.dnssec_ok());
             }

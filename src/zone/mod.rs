@@ -13,9 +13,7 @@ use std::sync::Arc;
 
 pub use lookup::{Outcome, Response};
 
-use crate::dns::{
-    MasterFileError, Name, RData, Record, RecordType, Written, covered_type, read_master_file,
-};
+use crate::dns::{MasterFileError, Name, RData, Record, RecordType, Written, covered_type, read_master_file};
 
 /// A zone.
 #[derive(Debug)]

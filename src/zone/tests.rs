@@ -139,7 +139,8 @@ fn dname_renames_what_is_below_it() {
     check("dn.example.org.", "DNAME", Outcome::Positive, ["dn.~ 3600 DNAME", NS, ""]);
     let renamed = "here.~ 3600 DNAME, b.here.~ 3600 CNAME, b.wild.~ 3600 A";
     check("b.here.example.org.", "A", Outcome::Positive, [renamed, NS, ""]);
-    let long = format!("{}.dn.example.org.", ["x".repeat(60), "y".repeat(60), "z".repeat(60), "w".repeat(50)].join("."));
+    let long =
+        format!("{}.dn.example.org.", ["x".repeat(60), "y".repeat(60), "z".repeat(60), "w".repeat(50)].join("."));
     let mut text = ZONE.replace("dn       DNAME example.net.", &format!("dn DNAME {}.net.", "v".repeat(60)));
     text.push('\n');
     let response = zone(&text).unwrap().lookup(&query(&long, "A", false));

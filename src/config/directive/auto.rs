@@ -123,7 +123,9 @@ impl Auto {
         if let Some((pattern, origin)) = naming {
             self.pattern = lower_pattern(cursor, pattern)?;
             if !regex::Regex::new(&self.pattern).is_ok_and(|pattern| pattern.captures_len() > 1) {
-                return Err(cursor.error(format!("the pattern {pattern:?} needs a group, as in {}", Self::default().pattern)));
+                return Err(
+                    cursor.error(format!("the pattern {pattern:?} needs a group, as in {}", Self::default().pattern))
+                );
             }
             self.origin = expandable(origin);
         }

@@ -66,8 +66,9 @@ impl Directive for File {
         let mut files = Vec::new();
         while cursor.advance() {
             let arguments = cursor.arguments();
-            let (file, zones) =
-                arguments.split_first().ok_or_else(|| cursor.error("takes a master file, e.g. `file db.example.org`"))?;
+            let (file, zones) = arguments
+                .split_first()
+                .ok_or_else(|| cursor.error("takes a master file, e.g. `file db.example.org`"))?;
             let mut lowered = Self {
                 file: file.into(),
                 zones: cursor.zones(zones),

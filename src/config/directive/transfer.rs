@@ -111,12 +111,14 @@ impl Transfer {
                 }
                 for word in words {
                     let to = TransferTo::read(&word);
-                    self.to.push(to.ok_or_else(|| cursor.error(format!("to takes {}, not {word:?}", TransferTo::WHAT)))?);
+                    self.to
+                        .push(to.ok_or_else(|| cursor.error(format!("to takes {}, not {word:?}", TransferTo::WHAT)))?);
                 }
             }
             "source" => {
                 let text = cursor.one_argument("an address")?;
-                let source = text.parse().map_err(|_| cursor.error(format!("source takes an address, not {text:?}")))?;
+                let source =
+                    text.parse().map_err(|_| cursor.error(format!("source takes an address, not {text:?}")))?;
                 self.source = Some(source);
             }
             _ => return Err(cursor.unknown::<Self>()),

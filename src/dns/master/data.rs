@@ -103,7 +103,8 @@ pub fn read_data(record_type: RecordType, words: &[Word<'_>], origin: &Name) -> 
             read_fields(fields, words, origin)?
         }
     };
-    data_of_octets(record_type, &octets).map_err(|error| format!("no data of {}: {}", type_mnemonic(record_type), error.reason))
+    data_of_octets(record_type, &octets)
+        .map_err(|error| format!("no data of {}: {}", type_mnemonic(record_type), error.reason))
 }
 
 /// `LENGTH HEX...` (RFC 3597 section 5).
@@ -169,8 +170,12 @@ fn write_number(field: Field, word: &Word<'_>, octets: &mut Vec<u8>) -> Result<(
 fn write_word(field: Field, word: &Word<'_>, origin: &Name, octets: &mut Vec<u8>) -> Result<(), String> {
     let expected = |what: &str| format!("{what} is expected, not {:?}", shown(word));
     match field {
-        Field::V4 => octets.extend(parse::<std::net::Ipv4Addr>(word).ok_or_else(|| expected("an IPv4 address"))?.octets()),
-        Field::V6 => octets.extend(parse::<std::net::Ipv6Addr>(word).ok_or_else(|| expected("an IPv6 address"))?.octets()),
+        Field::V4 => {
+            octets.extend(parse::<std::net::Ipv4Addr>(word).ok_or_else(|| expected("an IPv4 address"))?.octets())
+        }
+        Field::V6 => {
+            octets.extend(parse::<std::net::Ipv6Addr>(word).ok_or_else(|| expected("an IPv6 address"))?.octets())
+        }
         Field::Type => octets.extend(u16::from(record_type(word).ok_or_else(|| expected("a type"))?).to_be_bytes()),
         Field::Name => write_name(&name(word, origin).ok_or_else(|| expected("a name"))?, octets),
         Field::Rest => octets.extend(unescape(word.text).ok_or_else(|| expected("a text"))?),
@@ -322,7 +327,8 @@ pub fn name(word: &Word<'_>, origin: &Name) -> Option<Name> {
     let labels = parse_labels(word.text)?;
     let before_dot = word.text.strip_suffix(b".");
     // An even number of backslashes leaves the dot its meaning.
-    let is_absolute = before_dot.is_some_and(|text| text.iter().rev().take_while(|octet| **octet == b'\\').count() % 2 == 0);
+    let is_absolute =
+        before_dot.is_some_and(|text| text.iter().rev().take_while(|octet| **octet == b'\\').count() % 2 == 0);
     let labels = labels.iter().map(Vec::as_slice);
     let mut name = match is_absolute {
         true => Name::from_labels(labels),

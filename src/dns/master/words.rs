@@ -60,7 +60,10 @@ impl<'a> Entries<'a> {
         let mut depth = 0usize;
         while let Some(octet) = self.peek() {
             match octet {
-                b'\n' if depth == 0 => return Ok(self.advance()),
+                b'\n' if depth == 0 => {
+                    self.advance();
+                    return Ok(());
+                }
                 b' ' | b'\t' | b'\r' | b'\n' => self.advance(),
                 b';' => drop(self.take_comment()),
                 b'(' => {

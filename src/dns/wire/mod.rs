@@ -16,7 +16,7 @@ pub use reader::plain_name_at;
 pub use request::{Request, parse_request};
 pub use response::{Messages, encode, flag_words};
 pub use signature::{Signature, parse_signature};
-pub use upstream::{UpstreamMessage, encode_question, data_of_octets, encode_question_without_edns, parse_upstream};
+pub use upstream::{UpstreamMessage, data_of_octets, encode_question, encode_question_without_edns, parse_upstream};
 
 /// Octets that are not a DNS message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -34,10 +34,10 @@ type Version = (PathBuf, Option<(SystemTime, u64)>);
 
 /// Why a zone could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("zone {apex}: {source}")]
+#[error("zone {apex}: {reason}")]
 pub struct LoadError {
     apex: Name,
-    source: ZoneError,
+    reason: Box<ZoneError>,
     is_missing: bool,
 }
 
@@ -90,7 +90,7 @@ impl ZoneFile {
         drop(versions);
         match zone {
             Ok(zone) => Ok(self.replace(zone)),
-            Err(source) => Err(LoadError { apex: self.apex.clone(), source, is_missing }),
+            Err(reason) => Err(LoadError { apex: self.apex.clone(), reason: Box::new(reason), is_missing }),
         }
     }
 

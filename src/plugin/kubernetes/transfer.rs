@@ -56,15 +56,20 @@ impl Kubernetes {
 impl Listing {
     /// The records of a Service.
     fn service(&self, at: usize) -> Vec<Record> {
-        let Some(key) = self.services.get(at).filter(|key| self.exposed.contains(&key.namespace)) else { return Vec::new() };
+        let Some(key) = self.services.get(at).filter(|key| self.exposed.contains(&key.namespace)) else {
+            return Vec::new();
+        };
         let view = self.snapshot.namespace(&key.namespace).and_then(|namespace| namespace.service(&key.name));
-        let Some((view, service)) = view.and_then(|view| Some((view, view.service.as_deref()?))) else { return Vec::new() };
+        let Some((view, service)) = view.and_then(|view| Some((view, view.service.as_deref()?))) else {
+            return Vec::new();
+        };
         let (namespace, name) = (&*key.namespace, &*key.name);
         let base = format!("{name}.{namespace}.svc");
         let mut records = self.all(&base, &ADDRESSES_AND_PORTS, |finder| finder.service(namespace, name));
         for (port, protocol) in self.ports(view, service) {
             let labels = format!("_{port}._{protocol}.{base}");
-            records.extend(self.all(&labels, &[RecordType::SRV], |finder| finder.port(namespace, name, &port, &protocol)));
+            records
+                .extend(self.all(&labels, &[RecordType::SRV], |finder| finder.port(namespace, name, &port, &protocol)));
         }
         for label in self.endpoints(view, service) {
             let labels = format!("{label}.{base}");

@@ -97,7 +97,10 @@ fn servers_are_notified_when_the_zone_is_there() {
     let (length, server) = socket.recv_from(&mut octets).expect("word of the zone");
     let message = Message::from_vec(&octets[..length]).expect("a well-formed message");
     assert_eq!(message.metadata.op_code, OpCode::Notify);
-    assert_eq!((message.queries[0].name().to_ascii(), message.queries[0].query_type()), ("big.".to_owned(), RecordType::SOA));
+    assert_eq!(
+        (message.queries[0].name().to_ascii(), message.queries[0].query_type()),
+        ("big.".to_owned(), RecordType::SOA)
+    );
     octets[2] |= 0x80;
     socket.send_to(&octets[..length], server).expect("a reply");
 }
