@@ -245,7 +245,7 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
             queues.push((address, pipeline.clone(), queue));
             // What is not forwarded cannot come back.
             if let (Some(_), Some(forward)) = (&pipeline.loop_detection, server.forward.first()) {
-                let exchange = exchange(forward, environment)?;
+                let exchange = exchange(server, forward, environment)?;
                 assembly.loops.push(Loop { pipeline: pipeline.clone(), address, exchange });
             }
             assembly.pipelines.push(pipeline.clone());
@@ -338,7 +338,7 @@ fn pipeline(
     let metrics = &environment.metrics;
     let dns64 =
         server.dns64.as_ref().map(|config| Dns64::new(config, label.to_owned(), metrics.clone())).transpose()?;
-    let forward = server.forward.iter().map(|config| forward(config, environment)).collect::<Result<_, _>>()?;
+    let forward = server.forward.iter().map(|config| forward(server, config, environment)).collect::<Result<_, _>>()?;
     let view = view_label(server);
     let template = server
         .template
@@ -382,16 +382,27 @@ fn hosts(server: &ServerBlock, config: directive::Hosts, metrics: &Arc<Metrics>)
     Arc::new(Hosts::new(directive::Hosts { file, ..config }, metrics.clone()))
 }
 
-fn forward(config: &directive::Forward, environment: &Environment<'_>) -> Result<Forward, AssembleError> {
-    let exchange = exchange(config, environment)?;
+fn forward(
+    server: &ServerBlock,
+    config: &directive::Forward,
+    environment: &Environment<'_>,
+) -> Result<Forward, AssembleError> {
+    let exchange = exchange(server, config, environment)?;
     Ok(Forward::new(config, exchange, environment.metrics.clone(), environment.tasks.clone()))
 }
 
-fn exchange(config: &directive::Forward, environment: &Environment<'_>) -> Result<Arc<dyn Exchange>, TlsError> {
-    match &environment.exchange {
-        Some(exchange) => Ok(exchange.clone()),
-        None => Ok(Arc::new(Network::new(config, &environment.metrics)?)),
+fn exchange(
+    server: &ServerBlock,
+    config: &directive::Forward,
+    environment: &Environment<'_>,
+) -> Result<Arc<dyn Exchange>, TlsError> {
+    if let Some(exchange) = &environment.exchange {
+        return Ok(exchange.clone());
     }
+    let mut config = config.clone();
+    let files = config.tls.identity.iter_mut().flat_map(|(certificate, key)| [certificate, key]);
+    files.chain(&mut config.tls.authority).for_each(|file| *file = server.path(file));
+    Ok(Arc::new(Network::new(&config, &environment.metrics)?))
 }
 
 /// The plugin over the store of its cluster; one that nobody fills where the caller has none: it says SERVFAIL.

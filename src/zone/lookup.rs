@@ -19,6 +19,8 @@ pub struct Response {
     pub authority: Vec<Record>,
     /// The additional section.
     pub additional: Vec<Record>,
+    /// The wildcard that made the answer, if one did; the last one of a chain.
+    pub wildcard: Option<Name>,
 }
 
 /// How a lookup ends, for the last name of a chain of aliases.
@@ -168,7 +170,10 @@ impl Lookup<'_> {
     fn step(&mut self, name: &Name) -> Option<Name> {
         match self.zone.place(name, self.query.record_type) {
             Place::Node(node) => return self.data(name, node, false),
-            Place::Wildcard(node) => return self.data(name, node, true),
+            Place::Wildcard(node) => {
+                self.response.wildcard = Some(node.name.clone());
+                return self.data(name, node, true);
+            }
             Place::Renamed(node) => return self.rename(name, node),
             Place::Cut(node) => self.delegate(node),
             Place::EmptyNonTerminal => self.deny(name, Outcome::NoData { is_empty_non_terminal: true }, None),

@@ -143,8 +143,11 @@ impl Node {
             }
             let Some(set) = sets.get_mut(at) else { continue };
             let list = if covered.is_some() { &mut set.signatures } else { &mut set.records };
+            // Most lists have one record, and there are many lists.
+            list.reserve_exact(usize::from(list.is_empty()));
             list.push(record.clone());
         }
+        sets.shrink_to_fit();
         Self { name, sets }
     }
 

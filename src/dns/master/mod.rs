@@ -8,6 +8,7 @@ mod svcb;
 mod words;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use self::words::{Entries, Entry, Word};
 use super::{Name, Record, RecordType};
@@ -40,7 +41,7 @@ pub struct Written {
     /// The record.
     pub record: Record,
     /// The file.
-    pub file: PathBuf,
+    pub file: Arc<Path>,
     /// The line, counted from 1.
     pub line: usize,
 }
@@ -56,7 +57,7 @@ pub fn read_master_file(
     let error = |what| MasterFileError { file: file.to_owned(), line: 0, what };
     let octets = read(file).map_err(|cause| error(cause.to_string()))?;
     let scope = Scope { origin: origin.clone(), owner: None, ttl: None, has_default_ttl: false };
-    Reader { file, depth: 0, read, records: &mut records }.read(&octets, scope)?;
+    Reader { file: file.into(), depth: 0, read, records: &mut records }.read(&octets, scope)?;
     Ok(records)
 }
 
@@ -132,7 +133,7 @@ fn unknown_word(word: &Word<'_>) -> String {
 
 /// Reads a file and those that it includes.
 struct Reader<'a> {
-    file: &'a Path,
+    file: Arc<Path>,
     depth: usize,
     read: &'a mut dyn FnMut(&Path) -> std::io::Result<Vec<u8>>,
     records: &'a mut Vec<Written>,
@@ -148,7 +149,7 @@ impl Reader<'_> {
     }
 
     fn error(&self, line: usize, what: String) -> MasterFileError {
-        MasterFileError { file: self.file.to_owned(), line, what }
+        MasterFileError { file: self.file.to_path_buf(), line, what }
     }
 
     fn take(&mut self, entry: &Entry<'_>, scope: &mut Scope) -> Result<(), MasterFileError> {
@@ -181,7 +182,7 @@ impl Reader<'_> {
         if self.records.len() >= RECORDS_MAX {
             return Err(self.error(entry.line, format!("there are more than {RECORDS_MAX} records")));
         }
-        self.records.push(Written { record, file: self.file.to_owned(), line: entry.line });
+        self.records.push(Written { record, file: self.file.clone(), line: entry.line });
         Ok(())
     }
 
@@ -192,7 +193,7 @@ impl Reader<'_> {
         }
         let path = self.file.parent().unwrap_or(Path::new("")).join(data::shown(file));
         let octets = (self.read)(&path).map_err(|cause| self.error(line, format!("{}: {cause}", path.display())))?;
-        let mut included = Reader { file: &path, depth: self.depth + 1, read: self.read, records: self.records };
+        let mut included = Reader { file: path.into(), depth: self.depth + 1, read: self.read, records: self.records };
         included.read(&octets, Scope { owner: None, ..scope })
     }
 
@@ -225,6 +226,6 @@ fn named(word: &Word<'_>, origin: &Name) -> Result<Name, String> {
 impl Written {
     /// The error that something is wrong with the record.
     pub fn error(&self, what: impl Into<String>) -> MasterFileError {
-        MasterFileError { file: self.file.clone(), line: self.line, what: what.into() }
+        MasterFileError { file: self.file.to_path_buf(), line: self.line, what: what.into() }
     }
 }

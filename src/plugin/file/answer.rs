@@ -2,7 +2,7 @@
 
 use super::ZoneFile;
 use crate::config::directive::Fallthrough;
-use crate::dns::{Answer, Query, ResponseCode};
+use crate::dns::{Answer, Query, ResponseCode, name_text};
 use crate::plugin::Router;
 use crate::zone::{Outcome, Response};
 
@@ -23,6 +23,9 @@ pub async fn answer(
     query.explain(plugin, || {
         format!("zone {} of {}, serial {}: {}", zone.apex(), zone.file().display(), loaded.serial(), response.outcome)
     });
+    if let Some(wildcard) = &response.wildcard {
+        query.metadata.tell("zone/wildcard", || name_text(wildcard));
+    }
     // As in CoreDNS, a name that only others stand below may be known to the next plugin.
     let is_unknown = matches!(response.outcome, Outcome::NxDomain | Outcome::NoData { is_empty_non_terminal: true });
     if is_unknown && response.answers.is_empty() && fallthrough.covers(&query.name) {
@@ -34,7 +37,7 @@ pub async fn answer(
 
 /// RFC 6604 section 3: the response code is that of the last name of a chain; the rest is about the first one.
 async fn complete(response: Response, query: &Query, router: &Router) -> Answer {
-    let Response { outcome, answers, authority, additional } = response;
+    let Response { outcome, answers, authority, additional, .. } = response;
     let is_chain = !answers.is_empty();
     let answer = Answer::positive(answers).with_authority(authority).with_additional(additional);
     match outcome {
