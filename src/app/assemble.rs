@@ -321,6 +321,9 @@ fn memory_key(server: &ServerBlock, label: &str) -> String {
         template: server.template.clone(),
         hosts: server.hosts.clone(),
         kubernetes: server.kubernetes.clone(),
+        root: server.root.clone(),
+        file: server.file.clone(),
+        auto: server.auto.clone(),
         ..ServerBlock::default()
     };
     format!("{label} {behind:?}")
