@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::places::listen_addresses;
 pub use super::places::{Interface, PlaceError};
 use crate::cluster::{Resource, Store};
-use crate::config::directive::{self, Kubernetes as KubernetesConfig, ObjectSource, PodMode};
-use crate::config::{Config, ServerBlock};
+use crate::config::directive::{self, Kubernetes as KubernetesConfig, ObjectSource, PodMode, Timeouts};
+use crate::config::{Config, Scheme, ServerBlock};
 use crate::dns::{Name, name_text};
-use crate::listen::ListenAddress;
+use crate::listen::{Endpoint, ListenAddress, Tuning};
 use crate::metrics::Metrics;
 use crate::nat64::InvalidPrefix;
 use crate::plugin::acl::Acl;
@@ -78,7 +78,9 @@ pub struct Cluster {
 #[derive(Debug, Default)]
 pub struct Assembly {
     /// What is answered on each listen address.
-    pub routers: BTreeMap<ListenAddress, Arc<Router>>,
+    pub routers: BTreeMap<Endpoint, Arc<Router>>,
+    /// What is said of each endpoint beside that.
+    pub tunings: BTreeMap<Endpoint, Tuning>,
     /// Questions that caches want to ask again.
     pub refreshes: Vec<Refresh>,
     /// Pipelines that want to know whether they forward to themselves, with the address that they listen on.
@@ -110,7 +112,7 @@ pub struct Loop {
     /// The pipeline that forwards.
     pub pipeline: Arc<Pipeline>,
     /// Where it listens.
-    pub address: ListenAddress,
+    pub endpoint: Endpoint,
     /// How the listen address is asked.
     pub exchange: Arc<dyn Exchange>,
 }
@@ -178,8 +180,8 @@ pub enum AssembleError {
     Twice {
         /// The zone.
         zone: Name,
-        /// The listen address.
-        address: ListenAddress,
+        /// The endpoint.
+        address: Endpoint,
     },
     /// A zone cannot be read.
     #[error(transparent)]
@@ -223,7 +225,7 @@ pub fn startup_timeout(config: &Config) -> Duration {
 /// Makes the routers of a configuration.
 pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assembly, AssembleError> {
     let mut assembly = Assembly::default();
-    let mut zones: BTreeMap<ListenAddress, Vec<Zone>> = BTreeMap::new();
+    let mut zones: BTreeMap<Endpoint, Vec<Zone>> = BTreeMap::new();
     let mut queues = Vec::new();
     for (block, server) in config.servers.iter().enumerate() {
         let place_error = |source| {
@@ -235,7 +237,8 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
         let local = reachable_addresses(places.keys(), &environment.interfaces);
         let zone_files = ZoneFiles::of(server)?;
         for (address, keys) in places {
-            let label = server_label(address);
+            let label = address.label();
+            tune(assembly.tunings.entry(address).or_default(), server);
             let (refresh, queue) = refresh_queue();
             let memory = memory_key(server, &label);
             let pipeline = Arc::new(pipeline(server, &label, &local, &zone_files, environment, refresh, &memory)?);
@@ -244,9 +247,10 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
             }
             queues.push((address, pipeline.clone(), queue));
             // What is not forwarded cannot come back.
-            if let (Some(_), Some(forward)) = (&pipeline.loop_detection, server.forward.first()) {
+            let is_plain = address.scheme == Scheme::Dns;
+            if let (Some(_), Some(forward)) = (&pipeline.loop_detection, server.forward.first().filter(|_| is_plain)) {
                 let exchange = exchange(server, forward, environment)?;
-                assembly.loops.push(Loop { pipeline: pipeline.clone(), address, exchange });
+                assembly.loops.push(Loop { pipeline: pipeline.clone(), endpoint: address, exchange });
             }
             assembly.pipelines.push(pipeline.clone());
             let served = zones.entry(address).or_default();
@@ -270,7 +274,7 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
     for (address, zones) in zones {
         let has_metrics = zones.iter().any(|zone| zone.prometheus.is_some());
         let dropped = has_metrics.then(|| {
-            Prometheus::new(environment.metrics.clone(), server_label(address), "dropped".to_owned(), String::new())
+            Prometheus::new(environment.metrics.clone(), address.label(), "dropped".to_owned(), String::new())
         });
         assembly.routers.insert(address, Arc::new(Router::new(zones, dropped)));
     }
@@ -298,12 +302,15 @@ fn zone_of(
     Zone { apex, block, pipeline, prometheus }
 }
 
-/// What metrics call a listener: `dns://:53`, `dns://[::1]:53`.
-fn server_label(address: ListenAddress) -> String {
-    match address {
-        ListenAddress::All { port } => format!("dns://:{port}"),
-        ListenAddress::One(address) => format!("dns://{address}"),
+/// Of the blocks of an endpoint, the first that says something counts.
+fn tune(tuning: &mut Tuning, server: &ServerBlock) {
+    if tuning.timeouts == Timeouts::default() {
+        tuning.timeouts = server.timeouts.unwrap_or_default();
     }
+    // Without a number: one for each core, which is what the limits say.
+    let sockets = server.multisocket.filter(|sockets| *sockets > 0).map(usize::from);
+    tuning.sockets = tuning.sockets.or(sockets);
+    tuning.tls = tuning.tls.take().or_else(|| server.tls.clone());
 }
 
 /// What metrics call the view of a block.
@@ -416,11 +423,8 @@ fn kubernetes(config: &KubernetesConfig, local: &BTreeSet<IpAddr>, environment: 
 }
 
 /// The addresses under which other machines may reach a block.
-fn reachable_addresses<'a>(
-    places: impl Iterator<Item = &'a ListenAddress>,
-    interfaces: &[Interface],
-) -> BTreeSet<IpAddr> {
-    let addresses = places.flat_map(|place| match place {
+fn reachable_addresses<'a>(places: impl Iterator<Item = &'a Endpoint>, interfaces: &[Interface]) -> BTreeSet<IpAddr> {
+    let addresses = places.flat_map(|place| match place.address {
         ListenAddress::One(address) if !address.ip().is_unspecified() => vec![address.ip()],
         ListenAddress::One(_) | ListenAddress::All { .. } => {
             interfaces.iter().map(|interface| interface.address).collect()

@@ -12,7 +12,7 @@ use super::log::chain;
 use crate::config::corefile::{CorefileError, Loaded, Source};
 use crate::config::directive::ObjectSource;
 use crate::dns::{Answer, Explanation, Name, Query, RecordType, Step, Transport, encode, label_count};
-use crate::listen::ListenAddress;
+use crate::listen::Endpoint;
 use crate::metrics::Metrics;
 use crate::plugin::Router;
 
@@ -44,7 +44,7 @@ pub struct Request {
 #[derive(Debug)]
 pub struct Explained {
     /// The listener that was asked.
-    pub listener: ListenAddress,
+    pub listener: Endpoint,
     /// The query as its server block took it.
     pub query: Query,
     /// What happened, in its order.
@@ -96,7 +96,7 @@ async fn ask(request: Request, mut loaded: Loaded) -> Result<Explained, ExplainE
     let explanation = Explanation::default();
     wait_for_clusters(&generation.clusters, &explanation).await;
     let routers = generation.assembly.routers.iter();
-    let routers = routers.filter(|(address, _)| request.port.is_none_or(|port| address.port() == port));
+    let routers = routers.filter(|(address, _)| request.port.is_none_or(|port| address.address.port() == port));
     let Some((listener, router)) =
         routers.max_by_key(|(address, router)| (longest(router, &request.name), std::cmp::Reverse(**address)))
     else {

@@ -14,7 +14,7 @@ use super::interfaces;
 use crate::admin::Page;
 use crate::config::Config;
 use crate::config::corefile::Loaded;
-use crate::listen::ListenAddress;
+use crate::listen::Endpoint;
 use crate::metrics::Metrics;
 use crate::plugin::cache::Memory;
 use crate::plugin::errors::Errors;
@@ -131,11 +131,11 @@ impl Generation {
     /// Asks whether the server forwards to itself; what is detected goes to `detected`.
     pub fn start_loop_detection(
         &self,
-        local_address: impl Fn(&ListenAddress) -> Option<SocketAddr>,
+        local_address: impl Fn(&Endpoint) -> Option<SocketAddr>,
         detected: &mpsc::Sender<LoopDetected>,
     ) {
-        for Loop { pipeline, address, exchange } in &self.assembly.loops {
-            let Some(local) = local_address(address) else { continue };
+        for Loop { pipeline, endpoint, exchange } in &self.assembly.loops {
+            let Some(local) = local_address(endpoint) else { continue };
             let (pipeline, exchange, detected) = (pipeline.clone(), exchange.clone(), detected.clone());
             self.tasks.spawn("loop", |stop| {
                 endless(async move {

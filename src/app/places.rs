@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
-use crate::config::ServerBlock;
 use crate::config::directive::{Bind, BindAddress};
+use crate::config::{Scheme, ServerBlock, ServerKey};
 use crate::dns::Name;
-use crate::listen::ListenAddress;
+use crate::listen::{Endpoint, ListenAddress};
 
 /// An address of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,16 +42,18 @@ impl Interface {
     }
 }
 
-/// The addresses that a block listens on, with the zones that it serves there.
+/// The endpoints that a block listens on, with the zones that it serves there.
 pub fn listen_addresses(
     server: &ServerBlock,
     interfaces: &[Interface],
     default_port: u16,
-) -> Result<BTreeMap<ListenAddress, Vec<Name>>, PlaceError> {
+) -> Result<BTreeMap<Endpoint, Vec<Name>>, PlaceError> {
     let hosts = bind_addresses(&server.bind, interfaces)?;
-    let mut addresses: BTreeMap<ListenAddress, Vec<Name>> = BTreeMap::new();
-    for key in &server.keys {
-        let port = key.port.unwrap_or(default_port);
+    let mut addresses: BTreeMap<Endpoint, Vec<Name>> = BTreeMap::new();
+    // Nothing is served in plain text where it is to be encrypted.
+    let is_served = |key: &&ServerKey| key.scheme == Scheme::Dns || server.tls.is_some();
+    for key in server.keys.iter().filter(is_served) {
+        let port = key.port.unwrap_or(key.scheme.port(default_port));
         let at_port = |mut host: SocketAddr| {
             host.set_port(port);
             ListenAddress::One(host)
@@ -61,7 +63,7 @@ pub fn listen_addresses(
             Some(hosts) => hosts.iter().copied().map(at_port).collect(),
         };
         for place in places {
-            addresses.entry(place).or_default().push(key.zone.clone());
+            addresses.entry(Endpoint { scheme: key.scheme, address: place }).or_default().push(key.zone.clone());
         }
     }
     Ok(addresses)

@@ -10,8 +10,10 @@ use tracing::warn;
 use super::generation::Generation;
 use super::log;
 use crate::admin::{Admin, AdminError};
+use crate::config::Scheme;
+use crate::config::directive::Timeouts;
 use crate::dns::name_text;
-use crate::listen::{BindError, Capacity, Limits, ListenAddress, Listener, PortUse};
+use crate::listen::{Capacity, Endpoint, Limits, ListenAddress, ListenError, Listener, PortUse, Tuning};
 use crate::metrics::Metrics;
 use crate::plugin::loop_detection::LoopDetected;
 
@@ -23,7 +25,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub struct Server {
     pub generation: Generation,
     pub admin: Admin,
-    listeners: BTreeMap<ListenAddress, Listener>,
+    listeners: BTreeMap<Endpoint, Listener>,
     /// Those that are served, and those that were: sockets of a listen address that is gone may still be closing.
     ports: BTreeSet<u16>,
     capacity: Arc<Capacity>,
@@ -34,9 +36,9 @@ pub struct Server {
 /// Why a configuration cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// A DNS socket.
+    /// A DNS endpoint.
     #[error(transparent)]
-    Bind(#[from] BindError),
+    Listen(#[from] ListenError),
     /// An admin page.
     #[error(transparent)]
     Admin(#[from] AdminError),
@@ -63,13 +65,13 @@ impl Server {
         let pages = self.admin.prepare(next.pages())?;
         let new = bind(&next, &self.listeners, &self.ports, &self.capacity)?;
         for (address, router) in &next.assembly.routers {
-            if let Some(listener) = self.listeners.get(address) {
-                listener.replace_router(router.clone());
+            if let Some(listener) = self.listeners.get(address).filter(|_| !new.contains_key(address)) {
+                listener.replace(router.clone(), tuning(&next, address));
             }
         }
         self.admin.show(pages);
         for (address, listener) in std::mem::replace(&mut self.listeners, new) {
-            if next.assembly.routers.contains_key(&address) {
+            if next.assembly.routers.contains_key(&address) && !self.listeners.contains_key(&address) {
                 self.listeners.insert(address, listener);
             } else {
                 tokio::spawn(close(address, listener));
@@ -85,7 +87,7 @@ impl Server {
     /// What has to happen once a configuration is served.
     fn begin(&mut self) {
         log::follow(&self.generation.config);
-        self.ports.extend(self.listeners.keys().map(ListenAddress::port));
+        self.ports.extend(self.listeners.keys().map(|endpoint| endpoint.address.port()));
         self.metrics.plugin_enabled.reset();
         for enabled in &self.generation.assembly.enabled {
             let labels = [&enabled.server, &enabled.zone, &enabled.view, enabled.directive];
@@ -104,9 +106,11 @@ impl Server {
             let mut zones: Vec<_> = router.zones().map(|zone| name_text(&zone.apex)).collect();
             zones.sort();
             zones.dedup();
-            lines.extend(zones.iter().map(|zone| match address {
-                ListenAddress::All { .. } => format!("{zone}:{}", local.port()),
-                ListenAddress::One(_) => format!("{zone}:{} on {}", local.port(), local.ip()),
+            let scheme =
+                if address.scheme == Scheme::Dns { String::new() } else { format!("{}://", address.scheme.as_str()) };
+            lines.extend(zones.iter().map(|zone| match address.address {
+                ListenAddress::All { .. } => format!("{scheme}{zone}:{}", local.port()),
+                ListenAddress::One(_) => format!("{scheme}{zone}:{} on {}", local.port(), local.ip()),
             }));
         }
         lines
@@ -129,28 +133,39 @@ impl Server {
     }
 }
 
-async fn close(address: ListenAddress, listener: Listener) {
+async fn close(address: Endpoint, listener: Listener) {
     if !listener.stop(DRAIN).await {
         warn!(%address, "queries were still under way when the socket closed");
     }
 }
 
-/// The listeners of a configuration that do not run yet.
+/// What is said of an endpoint.
+fn tuning<'a>(generation: &'a Generation, endpoint: &Endpoint) -> &'a Tuning {
+    static NOTHING: Tuning = Tuning {
+        timeouts: Timeouts { read: None, write: None, idle: None, maxtcpqueries: None },
+        sockets: None,
+        tls: None,
+    };
+    generation.assembly.tunings.get(endpoint).unwrap_or(&NOTHING)
+}
+
+/// The listeners of a configuration that do not run yet, or not with its certificate.
 fn bind(
     generation: &Generation,
-    running: &BTreeMap<ListenAddress, Listener>,
+    running: &BTreeMap<Endpoint, Listener>,
     ours: &BTreeSet<u16>,
     capacity: &Arc<Capacity>,
-) -> Result<BTreeMap<ListenAddress, Listener>, BindError> {
+) -> Result<BTreeMap<Endpoint, Listener>, ListenError> {
     let mut bound = BTreeMap::new();
-    for (address, router) in &generation.assembly.routers {
-        if running.contains_key(address) {
+    for (endpoint, router) in &generation.assembly.routers {
+        let tuning = tuning(generation, endpoint);
+        if running.get(endpoint).is_some_and(|listener| listener.fits(tuning)) {
             continue;
         }
-        let port = address.port();
-        let is_ours = ours.contains(&port) || bound.keys().any(|other: &ListenAddress| other.port() == port);
+        let port = endpoint.address.port();
+        let is_ours = ours.contains(&port) || bound.keys().any(|other: &Endpoint| other.address.port() == port);
         let port_use = if is_ours { PortUse::WithOurOwn } else { PortUse::Alone };
-        bound.insert(*address, Listener::bind(*address, port_use, router.clone(), capacity)?);
+        bound.insert(*endpoint, Listener::bind(*endpoint, port_use, router.clone(), tuning, capacity)?);
     }
     Ok(bound)
 }

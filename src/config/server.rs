@@ -121,12 +121,15 @@ directives! {
     #[serde(rename = "loop")]
     loop_detection: Loop,
     metadata: Metadata,
+    multisocket: Multisocket,
     prometheus: Prometheus,
     ready: Ready,
     reload: Reload,
     rewrite: Rewrite,
     root: Root,
     template: Template,
+    timeouts: Timeouts,
+    tls: Tls,
     transfer: Transfer,
     view: View,
     whoami: Whoami,
@@ -210,6 +213,15 @@ impl Scheme {
             Scheme::Https => "https",
             Scheme::Quic => "quic",
             Scheme::Grpc => "grpc",
+        }
+    }
+
+    /// The port of a key that names none, where `dns` is that of plain DNS.
+    pub fn port(self, dns: u16) -> u16 {
+        match self {
+            Scheme::Dns => dns,
+            Scheme::Tls | Scheme::Quic => 853,
+            Scheme::Https | Scheme::Grpc => 443,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::config::Scheme;
 use crate::dns::Transport;
 
 /// Where to listen, over UDP and TCP.
@@ -28,6 +29,34 @@ impl ListenAddress {
         match self {
             ListenAddress::All { port } => *port,
             ListenAddress::One(address) => address.port(),
+        }
+    }
+}
+
+/// A listen address, and what is spoken there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// What is spoken.
+    pub scheme: Scheme,
+    /// Where.
+    pub address: ListenAddress,
+}
+
+impl Endpoint {
+    /// What metrics call it: `dns://:53`, `tls://[::1]:853`.
+    pub fn label(&self) -> String {
+        match self.address {
+            ListenAddress::All { port } => format!("{}://:{port}", self.scheme.as_str()),
+            ListenAddress::One(address) => format!("{}://{address}", self.scheme.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.scheme {
+            Scheme::Dns => self.address.fmt(f),
+            scheme => write!(f, "{}://{}", scheme.as_str(), self.address),
         }
     }
 }
@@ -116,8 +145,31 @@ impl Sockets {
         let over = |transport| move |source| BindError { address, transport, source };
         let tcp = bind_tcp(address, port_use).map_err(over(Transport::Tcp))?;
         let local = tcp.local_addr().map_err(over(Transport::Tcp))?;
-        let udp = (0..udp_sockets.max(1)).map(|_| bind_udp(local)).collect::<io::Result<_>>();
+        let udp = (0..udp_sockets).map(|_| bind_udp(local)).collect::<io::Result<_>>();
         Ok(Self { tcp, udp: udp.map_err(over(Transport::Udp))?, local })
+    }
+}
+
+/// The socket of QUIC, which shares its port with nobody but sockets of ours that are closing.
+pub(super) fn bind_quic(address: ListenAddress, port_use: PortUse) -> Result<UdpSocket, BindError> {
+    let bind = |address: SocketAddr| {
+        let bound = || -> io::Result<UdpSocket> {
+            let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+            take_ipv4_too(&socket, address)?;
+            socket.set_reuse_port(port_use == PortUse::WithOurOwn)?;
+            socket.bind(&address.into())?;
+            // Only now: this socket has found the port free, and others of ours may still come to it.
+            socket.set_reuse_port(true)?;
+            Ok(socket.into())
+        };
+        bound().map_err(|source| BindError { address, transport: Transport::Udp, source })
+    };
+    match address {
+        ListenAddress::One(address) => bind(address),
+        ListenAddress::All { port } => match bind((Ipv6Addr::UNSPECIFIED, port).into()) {
+            Err(error) if has_no_ipv6(&error.source) => bind((Ipv4Addr::UNSPECIFIED, port).into()),
+            bound => bound,
+        },
     }
 }
 

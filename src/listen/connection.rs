@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::capacity::Limits;
 use super::datagrams::canonical;
 use super::frames::{Frames, TooShort};
 use super::respond::{Packet, Reply, Responder, Response, Waiting};
+use crate::config::directive::Timeouts;
 use crate::dns::{Messages, Transport};
 
 /// Octets that wait for the client to read them, at most.
@@ -42,7 +44,10 @@ pub(super) async fn last_queries(stop: &CancellationToken) {
 /// A connection's queries and answers.
 pub(super) struct Connection {
     responder: Arc<Responder>,
+    timeouts: Timeouts,
     client: SocketAddr,
+    /// How many queries were taken.
+    queries: u32,
     frames: Frames,
     pending: FuturesUnordered<Waiting>,
     /// What follows the first messages of transfers.
@@ -69,6 +74,8 @@ enum End {
 impl Connection {
     pub fn new(responder: Arc<Responder>, client: SocketAddr) -> Self {
         Self {
+            timeouts: responder.timeouts(),
+            queries: 0,
             responder,
             client,
             frames: Frames::default(),
@@ -81,12 +88,21 @@ impl Connection {
         }
     }
 
+    /// The same below TLS.
+    pub async fn serve_tls(mut self, stream: TlsStream<TcpStream>, local: SocketAddr, stop: &CancellationToken) {
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        if let Ok(End::Finished) = self.exchange(&mut reader, &mut writer, local, stop).await {
+            let _ = timeout(LINGER, writer.shutdown()).await;
+        }
+    }
+
     /// Answers until the client, a deadline or `stop` ends it; what was asked before `stop` is answered.
     pub async fn serve(mut self, mut stream: TcpStream, stop: &CancellationToken) {
         let Ok(local) = stream.local_addr() else { return };
         // Replies are written as a whole, so that waiting for more gains nothing.
         let _ = stream.set_nodelay(true);
-        match self.exchange(&mut stream, canonical(local), stop).await {
+        let (mut reader, mut writer) = stream.split();
+        match self.exchange(&mut reader, &mut writer, canonical(local), stop).await {
             Ok(End::Finished) => {
                 let _ = stream.shutdown().await;
                 let _ = timeout(LINGER, tokio::io::copy(&mut stream, &mut tokio::io::sink())).await;
@@ -99,11 +115,11 @@ impl Connection {
 
     async fn exchange(
         &mut self,
-        stream: &mut TcpStream,
+        reader: &mut (impl AsyncRead + Unpin),
+        writer: &mut (impl AsyncWrite + Unpin),
         local: SocketAddr,
         stop: &CancellationToken,
     ) -> io::Result<End> {
-        let (mut reader, mut writer) = stream.split();
         let mut alarm = pin!(sleep_until(self.idle_since));
         let mut last_queries = pin!(last_queries(stop));
         loop {
@@ -123,6 +139,8 @@ impl Connection {
                 biased;
                 written = writer.write(self.output.unsent()), if !self.output.unsent().is_empty() => {
                     self.output.advance(written?);
+                    // TLS may hold some of it back.
+                    timeout(self.write_time(), writer.flush()).await??;
                     self.idle_since = Instant::now();
                 }
                 reply = self.pending.next(), if !self.pending.is_empty() && has_room_for_replies => {
@@ -141,7 +159,7 @@ impl Connection {
 
     /// Takes the messages that are there, as long as there is room for their answers.
     fn answer_buffered(&mut self, local: SocketAddr) {
-        while self.has_room() {
+        while self.has_room() && self.takes_another() {
             let octets = match self.frames.next() {
                 Ok(Some(octets)) => octets,
                 Ok(None) => break,
@@ -150,11 +168,13 @@ impl Connection {
                     break;
                 }
             };
+            self.queries = self.queries.saturating_add(1);
             let packet = Packet { octets, client: self.client, local, transport: Transport::Tcp };
             match self.responder.begin(packet) {
                 Response::Ready(reply) => self.push(reply),
                 Response::Waiting(waiting) => self.pending.push(waiting),
             }
+            self.is_open &= self.takes_another();
             self.idle_since = Instant::now();
             self.message_since = None;
         }
@@ -185,14 +205,26 @@ impl Connection {
         self.pending.is_empty() && self.transfers.is_empty() && self.output.is_empty()
     }
 
-    /// Whether another query is taken.
+    /// Whether the connection may bring another query (`maxtcpqueries`).
+    fn takes_another(&self) -> bool {
+        self.timeouts.maxtcpqueries.is_none_or(|max| self.queries < max)
+    }
+
+    /// Whether there is room for another query.
     fn has_room(&self) -> bool {
         self.pending.len() + self.transfers.len() < self.limits().queries_per_connection && self.output.has_room()
     }
 
+    fn write_time(&self) -> Duration {
+        self.timeouts.write.unwrap_or(self.limits().write_time)
+    }
+
     /// What is to happen next at the latest, and what it means if it does not.
     fn deadline(&self) -> Option<(Instant, End)> {
-        let Limits { idle_time, message_time, write_time, .. } = *self.limits();
+        let Timeouts { idle, read, .. } = self.timeouts;
+        let Limits { idle_time, message_time, .. } = *self.limits();
+        let (idle_time, message_time) = (idle.unwrap_or(idle_time), read.unwrap_or(message_time));
+        let write_time = self.write_time();
         [
             self.output.since().map(|since| (since + write_time, End::Stuck)),
             self.message_since.map(|since| (since + message_time, End::Idle)),

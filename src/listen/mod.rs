@@ -14,10 +14,12 @@ mod datagrams;
 mod udp;
 
 mod connection;
+mod encrypted;
 mod frames;
 mod tcp;
 
-pub use address::{BindError, ListenAddress, PortUse};
+pub use address::{BindError, Endpoint, ListenAddress, PortUse};
 pub use capacity::{Capacity, Limits};
-pub use listener::Listener;
+pub use encrypted::CertificateError;
+pub use listener::{ListenError, Listener, Tuning};
 pub use respond::{Reply, respond};

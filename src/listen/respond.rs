@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use tracing::error;
 
 use super::capacity::Capacity;
+use crate::config::directive::Timeouts;
 use crate::dns::{Answer, Messages, Query, Request, Transport, encode, parse_request};
 use crate::metrics::Metrics;
 use crate::plugin::{Routed, Router};
@@ -83,6 +84,9 @@ fn finish(routed: &Routed<'_>, answer: &Answer, started: Instant) -> Option<Repl
 #[derive(Debug)]
 pub(super) struct Responder {
     router: ArcSwap<Router>,
+    timeouts: ArcSwap<Timeouts>,
+    /// What metrics call the endpoint.
+    label: String,
     pub capacity: Arc<Capacity>,
 }
 
@@ -110,13 +114,33 @@ pub(super) type Waiting = Pin<Box<dyn Future<Output = Option<Reply>> + Send>>;
 const OTHER_ERROR: u16 = 0;
 
 impl Responder {
-    pub fn new(router: Arc<Router>, capacity: Arc<Capacity>) -> Self {
-        Self { router: ArcSwap::new(router), capacity }
+    pub fn new(router: Arc<Router>, timeouts: Timeouts, label: String, capacity: Arc<Capacity>) -> Self {
+        Self { router: ArcSwap::new(router), timeouts: ArcSwap::from_pointee(timeouts), label, capacity }
     }
 
-    /// From now on this router answers; queries that wait stay with the one that they came to.
-    pub fn replace_router(&self, router: Arc<Router>) {
+    /// From now on this router answers, within these times; queries that wait stay with the one that they came to.
+    pub fn replace(&self, router: Arc<Router>, timeouts: Timeouts) {
         self.router.store(router);
+        self.timeouts.store(Arc::new(timeouts));
+    }
+
+    /// How long connections are waited for.
+    pub fn timeouts(&self) -> Timeouts {
+        **self.timeouts.load()
+    }
+
+    /// What metrics call the endpoint.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Answers a packet; None: nothing goes back. For transports that carry a single message.
+    pub async fn answer(&self, packet: Packet<'_>) -> Option<Vec<u8>> {
+        let reply = match self.begin(packet) {
+            Response::Ready(reply) => reply,
+            Response::Waiting(waiting) => waiting.await,
+        };
+        reply.map(|reply| reply.message)
     }
 
     /// Answers a packet as far as that goes without waiting. Needs the runtime's context.
@@ -209,7 +233,12 @@ mod tests {
         let pipeline = Pipeline { whoami: Some(Whoami), log: Some(Log::new(vec![rule])), ..Pipeline::default() };
         let apex = parse_name(".").unwrap();
         let router = Router::new(vec![Zone { apex, block: 0, pipeline: Arc::new(pipeline), prometheus: None }], None);
-        Responder::new(Arc::new(router), Arc::new(Capacity::new(Limits::default(), Arc::new(Metrics::new()))))
+        Responder::new(
+            Arc::new(router),
+            Timeouts::default(),
+            String::new(),
+            Arc::new(Capacity::new(Limits::default(), Arc::new(Metrics::new()))),
+        )
     }
 
     /// Asks for A of a name; the response code.

@@ -27,6 +27,8 @@ pub struct Metrics {
     pub dns_response_size_bytes: HistogramVec,
     pub dns_do_requests: IntCounterVec,
     pub dns_responses: IntCounterVec,
+    pub dns_https_responses: IntCounterVec,
+    pub dns_quic_responses: IntCounterVec,
 
     pub cache_entries: IntGaugeVec,
     pub cache_hits: IntCounterVec,
@@ -137,6 +139,18 @@ impl Metrics {
                 "coredns_dns_responses_total",
                 "Answers.",
                 &["server", "zone", "view", "rcode", "plugin"],
+            ),
+            dns_https_responses: counters(
+                r,
+                "coredns_dns_https_responses_total",
+                "Replies over HTTPS by their HTTP status.",
+                &["server", "status"],
+            ),
+            dns_quic_responses: counters(
+                r,
+                "coredns_dns_quic_responses_total",
+                "Replies over QUIC: ok, or dropped.",
+                &["server", "status"],
             ),
 
             cache_entries: gauges(r, "coredns_cache_entries", "Answers in the cache.", &CACHE_TYPE),

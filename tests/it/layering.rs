@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// Dependencies with exclusive owners.
-const OWNERS: [(&str, &[&str]); 10] = [
+const OWNERS: [(&str, &[&str]); 12] = [
     ("data_encoding", &["dns"]),
     ("hickory_proto", &["dns"]),
     ("kube", &["watch"]),
@@ -24,7 +24,9 @@ const OWNERS: [(&str, &[&str]); 10] = [
     ("clap", &["cli"]),
     ("axum", &["admin"]),
     ("prometheus", &["metrics"]),
-    ("tokio_rustls", &["upstream"]),
+    ("tokio_rustls", &["listen", "upstream"]),
+    ("hyper", &["listen"]),
+    ("quinn", &["listen"]),
     ("rustls_platform_verifier", &["upstream"]),
     ("socket2", &["admin", "listen", "upstream"]),
 ];

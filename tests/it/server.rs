@@ -8,7 +8,7 @@ use hickory_proto::op::Message;
 use landfall::app::assemble::{Cluster, Environment, Interface, Refresh, assemble, clusters};
 use landfall::cluster::{Resource, Selector, Snapshot, Store};
 use landfall::config::corefile::Source;
-use landfall::listen::{ListenAddress, respond};
+use landfall::listen::respond;
 use landfall::metrics::Metrics;
 use landfall::plugin::Router;
 use landfall::task::Tasks;
@@ -67,7 +67,7 @@ impl InMemoryServer {
         for zone_files in assembly.zone_files {
             tokio::spawn(zone_files.watch(CancellationToken::new()));
         }
-        let mut routers = assembly.routers.into_iter().filter(|(address, _)| port(address) == PORT);
+        let mut routers = assembly.routers.into_iter().filter(|(address, _)| address.address.port() == PORT);
         let (_, router) = routers.next().expect("a block on port 53");
         Self { router, stores, internet, metrics }
     }
@@ -106,13 +106,6 @@ impl InMemoryServer {
         let more = reply.more.into_iter().flatten();
         message.answers.extend(more.flat_map(|octets| parse(&octets).answers));
         Some(message)
-    }
-}
-
-fn port(address: &ListenAddress) -> u16 {
-    match address {
-        ListenAddress::All { port } => *port,
-        ListenAddress::One(address) => address.port(),
     }
 }
 

@@ -14,42 +14,50 @@ use crate::config::directive::BindAddress;
 use crate::config::{Config, REFERENCES, Scheme, ServerBlock, ServerKey};
 use crate::dns::{Name, parse_name, reverse_zones};
 
-/// Directives of CoreDNS, and of what distributions add to it, that are not built yet, and what they do.
-const NOT_BUILT: [(&str, &str); 34] = [
+/// Directives of CoreDNS, and of what distributions add to it, that are left out, and what to do instead.
+pub const LEFT_OUT: [(&str, &str); 27] = [
+    ("alternate", "use `next` of forward"),
+    ("azure", "serve the zone elsewhere, and forward to it"),
+    ("clouddns", "serve the zone elsewhere, and forward to it"),
+    ("dnssec", "sign the zone with a signing server, and serve it with `file`"),
+    ("dnstap", "use log, or capture packets"),
+    ("erratic", "there is no use for it but in tests"),
+    ("etcd", "serve the names elsewhere, and forward to them"),
+    ("fanout", "use forward with several servers"),
+    ("geoip", "use view with incidr()"),
+    ("grpc", "forward over tls:// instead"),
+    ("grpc_server", "serve tls:// instead of grpc://"),
+    ("https", "the bounds on connections are built in; remove the line"),
+    ("https3", "serve https:// instead of https3://"),
+    ("k8s_gateway", "serve the names elsewhere, and forward to them"),
+    ("nomad", "serve the names elsewhere, and forward to them"),
+    (
+        "ocp_dnsnameresolver",
+        "OpenShift's operator needs CoreDNS for it; remove the line if EgressFirewall has no names",
+    ),
+    ("on", "run commands beside the server"),
+    ("proxyproto", "let the load balancer keep the clients' addresses"),
+    ("quic", "the bounds on connections are built in; remove the line"),
+    ("route53", "serve the zone elsewhere, and forward to it"),
+    ("secondary", "copy the zone to a file, and serve it with `file`; or forward to it"),
+    ("shed", "load is bounded without it; remove the line"),
+    ("sign", "sign the zone with a signing server, and serve it with `file`"),
+    ("trace", "use `landfall explain`, log and prometheus"),
+    ("tsig", "keep transfers to addresses that `transfer` names"),
+    ("unbound", "forward to an unbound beside this server"),
+    ("rrl", "bounds per client are built in; remove the line"),
+];
+
+/// Directives that are not built yet, and what they do.
+const NOT_BUILT: [(&str, &str); 8] = [
     ("any", "ANY is answered minimally without it"),
     ("autopath", "it walks the search list for clients"),
-    ("azure", "it serves Azure DNS zones"),
-    ("clouddns", "it serves Google Cloud DNS zones"),
-    ("dnssec", "it signs answers"),
-    ("dnstap", "it copies queries elsewhere"),
-    ("erratic", "it makes mistakes on purpose"),
-    ("etcd", "it serves names from etcd"),
-    ("geoip", "it looks up where clients are"),
-    ("grpc", "it forwards over gRPC"),
-    ("grpc_server", "it tunes gRPC listeners"),
     ("header", "it changes header flags"),
-    ("https", "it tunes HTTPS listeners"),
-    ("https3", "it tunes HTTPS listeners"),
     ("k8s_external", "it serves external addresses of Services"),
-    ("k8s_gateway", "it serves names of Ingresses and Gateways"),
     ("local", "it answers localhost"),
     ("minimal", "it leaves out authority and additional sections"),
-    ("multisocket", "there is a socket for each core without it"),
-    ("nomad", "it serves names from Nomad"),
     ("nsid", "it names the server in answers"),
-    ("ocp_dnsnameresolver", "it keeps OpenShift's DNSNameResolver objects"),
-    ("on", "it runs commands"),
     ("pprof", "it profiles the process"),
-    ("proxyproto", "it reads PROXY headers"),
-    ("quic", "it tunes QUIC listeners"),
-    ("route53", "it serves Route 53 zones"),
-    ("secondary", "it serves transferred zones"),
-    ("shed", "load is bounded without it"),
-    ("sign", "it signs zone files"),
-    ("timeouts", "it tunes TCP listeners"),
-    ("tls", "it gives listeners a certificate"),
-    ("trace", "it traces queries"),
-    ("tsig", "it signs messages"),
 ];
 
 /// Makes the configuration, and tells where its server blocks begin; or all errors that can be found.
@@ -87,6 +95,19 @@ pub fn lower(
             }
             errors.extend(found);
             warnings.append(&mut told);
+        }
+        if server.tls.is_none() {
+            let encrypted = keys.iter().filter(|key| key.key.scheme != Scheme::Dns);
+            let what = |key: &WrittenKey<'_>| {
+                let text = &key.token.text;
+                error_at(
+                    key.token,
+                    format!(
+                        "{text}: nothing is served there without `tls CERT KEY` in the block; CoreDNS would serve plain text"
+                    ),
+                )
+            };
+            warnings.extend(encrypted.map(what));
         }
         config.servers.push(server);
         written.push(keys);
@@ -164,6 +185,9 @@ fn unknown_directive(name: &str, cursor: &Cursor<'_>) -> CorefileError {
     if let Some(removed) = removed(name, "") {
         return cursor.error(format!("unknown directive {name:?}: {}", removed.advice()));
     }
+    if let Some((_, instead)) = LEFT_OUT.iter().find(|(known, _)| *known == name) {
+        return cursor.error(format!("unknown directive {name:?}: this server leaves it out; {instead}"));
+    }
     if let Some((_, what)) = NOT_BUILT.iter().find(|(known, _)| *known == name) {
         return cursor.error(format!("this directive is not built yet ({what}); remove it, or stay with CoreDNS"));
     }
@@ -238,8 +262,8 @@ fn split_key(text: &str) -> Result<(Scheme, Vec<Name>, Option<u16>), String> {
     if text.starts_with("unix://") {
         return Err(format!("{text}: there are no listeners on Unix sockets; name a zone, and a port if need be"));
     }
-    if scheme != Scheme::Dns {
-        return Err(format!("{text}: {}:// listeners are not built yet; serve plain DNS", scheme.as_str()));
+    if scheme == Scheme::Grpc || text.starts_with("https3://") {
+        return Err(format!("{text}: there are listeners for dns://, tls://, https:// and quic:// only"));
     }
     let (host, port) = split_port(rest).map_err(|what| format!("{text:?}: {what}"))?;
     let zones = match parse_prefix(host) {
@@ -326,12 +350,12 @@ fn leave_out_overlaps(
     warnings: &mut Vec<CorefileError>,
     errors: &mut Vec<CorefileError>,
 ) {
-    let mut kept: HashMap<(Name, u16), Vec<(usize, usize)>> = HashMap::new();
+    let mut kept: HashMap<(Name, Scheme, u16), Vec<(usize, usize)>> = HashMap::new();
     let mut left_out = Vec::new();
     for (block, keys) in written.iter().enumerate() {
         for (place, key) in keys.iter().enumerate() {
-            let port = key.key.port.unwrap_or(default_port);
-            let others = kept.entry((key.key.zone.clone(), port)).or_default();
+            let port = key.key.port.unwrap_or(key.key.scheme.port(default_port));
+            let others = kept.entry((key.key.zone.clone(), key.key.scheme, port)).or_default();
             let key_at = |(block, place): (usize, usize)| written.get(block).and_then(|keys| keys.get(place));
             let overlapping = others.iter().position(|(other, _)| listen_together(config, *other, block));
             let has_view = config.servers.get(block).is_some_and(|server| server.view.is_some());

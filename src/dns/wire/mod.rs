@@ -8,6 +8,7 @@ mod reader;
 mod request;
 mod response;
 mod signature;
+mod ttl;
 mod upstream;
 mod writer;
 
@@ -16,6 +17,7 @@ pub use reader::plain_name_at;
 pub use request::{Request, parse_request};
 pub use response::{Messages, encode, flag_words};
 pub use signature::{Signature, parse_signature};
+pub use ttl::smallest_ttl;
 pub use upstream::{UpstreamMessage, data_of_octets, encode_question, encode_question_without_edns, parse_upstream};
 
 /// Octets that are not a DNS message.

@@ -5,9 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use landfall::config::Scheme;
 use landfall::config::directive::{Fallthrough, Hosts as Config, HostsLine};
 use landfall::dns::parse_name;
-use landfall::listen::{Capacity, Limits, ListenAddress, Listener, PortUse};
+use landfall::listen::{Capacity, Endpoint, Limits, ListenAddress, Listener, PortUse, Tuning};
 use landfall::metrics::Metrics;
 use landfall::plugin::hosts::Hosts;
 use landfall::plugin::{Pipeline, Router, Zone};
@@ -19,7 +20,7 @@ use super::socket::{Stream, frame, wait_until};
 const SHORT: Duration = Duration::from_millis(300);
 
 /// A name whose answer is nearly 64 KiB.
-const BIG: &str = "big.example.";
+pub const BIG: &str = "big.example.";
 
 /// A listener, the runtime that it lives on, and what it counts.
 struct Server {
@@ -34,8 +35,10 @@ impl Server {
         let _context = runtime.enter();
         let metrics = Arc::new(Metrics::new());
         let address = ListenAddress::One((Ipv4Addr::LOCALHOST, 0).into());
+        let endpoint = Endpoint { scheme: Scheme::Dns, address };
         let capacity = Arc::new(Capacity::new(limits, metrics.clone()));
-        let listener = Listener::bind(address, PortUse::Alone, router(&metrics), &capacity).expect("a free port");
+        let listener = Listener::bind(endpoint, PortUse::Alone, router(&metrics), &Tuning::default(), &capacity)
+            .expect("a free port");
         drop(_context);
         Self { listener, metrics, runtime }
     }
@@ -53,7 +56,8 @@ impl Server {
     }
 }
 
-fn router(metrics: &Arc<Metrics>) -> Arc<Router> {
+/// One name with many addresses.
+pub fn router(metrics: &Arc<Metrics>) -> Arc<Router> {
     let name = parse_name(BIG).expect("a name");
     let addresses = (0..4000u32).map(|number| Ipv4Addr::from(0x0a00_0000 | number).into());
     let config = Config {

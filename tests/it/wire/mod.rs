@@ -11,6 +11,7 @@ mod routes;
 mod sizes;
 
 mod capacity;
+mod encrypted;
 mod limits;
 mod streams;
 mod transfers;
