@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::places::listen_addresses;
 pub use super::places::{Interface, PlaceError};
 use crate::cluster::{Resource, Store};
-use crate::config::directive::{self, Kubernetes as KubernetesConfig, ObjectSource, PodMode, Timeouts};
+use crate::config::directive::{self, ApiPace, Kubernetes as KubernetesConfig, ObjectSource, PodMode, Timeouts};
 use crate::config::{Config, Scheme, ServerBlock};
 use crate::dns::{Name, name_text};
 use crate::listen::{Endpoint, ListenAddress, Tuning};
@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::nat64::InvalidPrefix;
 use crate::plugin::acl::Acl;
 use crate::plugin::auto::Auto;
+use crate::plugin::autopath::Autopath;
 use crate::plugin::cache::{Cache, Memory, RefreshQueue, RefreshSender, refresh_queue};
 use crate::plugin::cancel::Cancel;
 use crate::plugin::chaos::Chaos;
@@ -30,6 +31,7 @@ use crate::plugin::errors::Errors;
 use crate::plugin::file::{File, LoadError};
 use crate::plugin::forward::Forward;
 use crate::plugin::hosts::Hosts;
+use crate::plugin::k8s_external::K8sExternal;
 use crate::plugin::kubernetes::Kubernetes;
 use crate::plugin::loadbalance::LoadBalance;
 use crate::plugin::log::Log;
@@ -72,6 +74,8 @@ pub struct Cluster {
     pub source: ObjectSource,
     /// The label selector.
     pub labels: Option<String>,
+    /// How often it is asked.
+    pub pace: ApiPace,
 }
 
 /// A configuration that is ready to answer.
@@ -200,8 +204,12 @@ pub fn clusters(config: &Config) -> HashMap<Cluster, BTreeSet<Resource>> {
     for kubernetes in config.servers.iter().filter_map(|server| server.kubernetes.as_ref()) {
         let wanted = clusters.entry(Cluster::of(kubernetes)).or_default();
         wanted.extend([Resource::Namespaces, Resource::Services]);
-        if !kubernetes.no_endpoints {
+        let has_imports = !kubernetes.multicluster.is_empty();
+        if !kubernetes.no_endpoints || has_imports {
             wanted.insert(Resource::EndpointSlices);
+        }
+        if has_imports {
+            wanted.insert(Resource::ServiceImports);
         }
         if kubernetes.pods == PodMode::Verified {
             wanted.insert(Resource::Pods);
@@ -212,7 +220,7 @@ pub fn clusters(config: &Config) -> HashMap<Cluster, BTreeSet<Resource>> {
 
 impl Cluster {
     fn of(kubernetes: &KubernetesConfig) -> Self {
-        Self { source: kubernetes.source.clone(), labels: kubernetes.labels.clone() }
+        Self { source: kubernetes.source.clone(), labels: kubernetes.labels.clone(), pace: kubernetes.apiserver }
     }
 }
 
@@ -367,6 +375,7 @@ fn pipeline(
         chaos: server.chaos.clone().map(|config| Chaos::new(config, environment.host_name.clone())),
         loadbalance: server.loadbalance.clone().map(LoadBalance::new),
         rewrite: (!server.rewrite.is_empty()).then(|| Rewrite::new(&server.rewrite)),
+        autopath: server.autopath.clone().map(|config| Autopath::new(config, label.to_owned(), metrics.clone())),
         acl: (!server.acl.is_empty()).then(acl),
         cache: server.cache.as_ref().map(|config| {
             let cache = Cache::new(config, label, &view, metrics, refresh);
@@ -378,6 +387,7 @@ fn pipeline(
         template: template.collect(),
         transfer: zone_files.transfer.clone(),
         hosts: server.hosts.clone().map(|config| hosts(server, config, metrics)),
+        k8s_external: server.k8s_external.clone().map(K8sExternal::new),
         kubernetes: server.kubernetes.as_ref().map(|config| kubernetes(config, local, environment)),
         file: zone_files.file.clone(),
         auto: zone_files.auto.clone(),

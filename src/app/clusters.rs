@@ -156,6 +156,7 @@ async fn start(
         kubeconfig: access.kubeconfig.clone(),
         context: access.context.clone(),
         labels: cluster.labels.clone(),
+        pace: cluster.pace,
     };
     watch::start(settings, running.store.clone(), metrics.clone(), &running.tasks).await?;
     Ok(running)

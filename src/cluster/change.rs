@@ -11,16 +11,30 @@ pub enum Resource {
     Namespaces,
     Services,
     EndpointSlices,
+    ServiceImports,
     Pods,
 }
 
 impl Resource {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Namespaces, Self::Services, Self::EndpointSlices, Self::ServiceImports, Self::Pods];
+
+    /// Whether `labels` chooses among its objects.
+    pub fn has_selector(self) -> bool {
+        match self {
+            Self::Namespaces | Self::ServiceImports => false,
+            Self::Services | Self::EndpointSlices | Self::Pods => true,
+        }
+    }
+
     /// The plural that the API uses in paths.
     pub fn plural(self) -> &'static str {
         match self {
             Resource::Namespaces => "namespaces",
             Resource::Services => "services",
             Resource::EndpointSlices => "endpointslices",
+            Resource::ServiceImports => "serviceimports",
             Resource::Pods => "pods",
         }
     }
@@ -44,6 +58,8 @@ pub enum Change {
     Service(Service),
     /// An EndpointSlice is there, or is different.
     EndpointSlice(EndpointSlice),
+    /// A ServiceImport is there, or is different. Its name leads to addresses or endpoints, as that of a Service.
+    ServiceImport(Service),
     /// A Pod is there, or is different.
     Pod(Pod),
     /// An object is gone.
@@ -61,6 +77,7 @@ impl Change {
             Self::Namespace(_) => Resource::Namespaces,
             Self::Service(_) => Resource::Services,
             Self::EndpointSlice(_) => Resource::EndpointSlices,
+            Self::ServiceImport(_) => Resource::ServiceImports,
             Self::Pod(_) => Resource::Pods,
             Self::Removed(resource, _) | Self::ListStarted(resource) | Self::ListEnded(resource) => *resource,
         }

@@ -13,8 +13,8 @@ mod version;
 
 pub use crate::config::selector::{InvalidSelector, Selector};
 pub use change::{Change, ObjectKey, Resource};
-pub use model::{Endpoint, EndpointSlice, Labels, Namespace, Pod, Port, Service, ServiceKind};
-pub use name::ClusterName;
+pub use model::{Endpoint, EndpointSlice, Import, Labels, Namespace, Pod, Port, Service, ServiceKind};
+pub use name::{ClusterName, Schema};
 pub use snapshot::{NamespaceView, ServiceView, Snapshot};
 pub use store::Store;
 pub use version::ResourceVersion;

@@ -68,12 +68,24 @@ pub struct EndpointSlice {
     pub name: Arc<str>,
     /// The Service of its label `kubernetes.io/service-name`; None: it belongs to no Service.
     pub service: Option<Arc<str>>,
+    /// The ServiceImport that it belongs to; None: to none.
+    pub import: Option<Import>,
     /// Its endpoints.
     pub endpoints: Vec<Endpoint>,
     /// Its ports.
     pub ports: Vec<Port>,
     /// Its version when it last changed to DNS.
     pub version: ResourceVersion,
+}
+
+/// What an EndpointSlice of a cluster set says of where it comes from: its labels `multicluster.kubernetes.io/service-name` and
+/// `.../source-cluster`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// The ServiceImport.
+    pub service: Arc<str>,
+    /// The id of the cluster that the endpoints are in, of one or more labels, in lower case.
+    pub cluster: String,
 }
 
 /// An endpoint of an EndpointSlice.
@@ -104,6 +116,8 @@ pub struct Pod {
     pub addresses: Vec<IpAddr>,
     /// Its labels.
     pub labels: Labels,
+    /// `spec.hostNetwork`: its addresses are those of its node.
+    pub is_on_host_network: bool,
 }
 
 impl Service {

@@ -1,8 +1,21 @@
-//! The schema of names below a cluster domain (Kubernetes DNS specification 1.1, section 2).
+//! The schema of names below a cluster domain (Kubernetes DNS specification 1.1, section 2), or below the domain of a cluster set
+//! (Multi-Cluster Services DNS specification 1.0).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::dns::{Name, label_count};
+
+/// Which names a domain has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Schema {
+    /// Those of a cluster.
+    #[default]
+    Cluster,
+    /// Those of a cluster, and those of the endpoints of one topology zone (`zonal`).
+    ZonalCluster,
+    /// Those of a cluster set: endpoints are named with their cluster.
+    ClusterSet,
+}
 
 /// What a name below a cluster domain stands for. A name that fits none of these can have no object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +48,28 @@ pub enum ClusterName {
         /// The hostname of the endpoint, or its address with dashes.
         endpoint: String,
     },
+    /// `ENDPOINT.CLUSTER.SERVICE.NAMESPACE.svc` of a cluster set.
+    EndpointOfCluster {
+        /// The namespace.
+        namespace: String,
+        /// The ServiceImport.
+        service: String,
+        /// The id of the cluster, of one or more labels.
+        cluster: String,
+        /// The hostname of the endpoint, or its address with dashes.
+        endpoint: String,
+    },
+    /// `ZONE.pin._zone.SERVICE.NAMESPACE.svc`, or `prefer` in place of `pin`: the endpoints of one topology zone.
+    Zone {
+        /// The namespace.
+        namespace: String,
+        /// The Service.
+        service: String,
+        /// The zone, of one or more labels; None: the name is above those of the zones.
+        zone: Option<String>,
+        /// `prefer`: all endpoints where the zone has none.
+        is_preference: bool,
+    },
     /// `_PORT._PROTOCOL.SERVICE.NAMESPACE.svc`; the underscores may be left out.
     Port {
         /// The namespace.
@@ -57,7 +92,7 @@ pub enum ClusterName {
 
 impl ClusterName {
     /// Reads a name below `zone`; letter case does not matter. None: no object can have such a name.
-    pub fn parse(name: &Name, zone: &Name) -> Option<Self> {
+    pub fn parse(name: &Name, zone: &Name, schema: Schema) -> Option<Self> {
         let depth = label_count(name).checked_sub(label_count(zone))?;
         let mut labels = Vec::with_capacity(depth);
         for label in name.iter().take(depth) {
@@ -74,7 +109,13 @@ impl ClusterName {
             [address, namespace, "pod"] => {
                 Some(Self::Pod { namespace: (*namespace).to_owned(), address: pod_address(address) })
             }
-            [rest @ .., namespace, "svc"] => Self::parse_service(rest, namespace),
+            [rest @ .., namespace, "svc"] => match schema {
+                Schema::Cluster => Self::parse_service(rest, namespace),
+                Schema::ZonalCluster => {
+                    Self::parse_zone(rest, namespace).or_else(|| Self::parse_service(rest, namespace))
+                }
+                Schema::ClusterSet => Self::parse_import(rest, namespace),
+            },
             _ => None,
         }
     }
@@ -92,6 +133,38 @@ impl ClusterName {
                 port: without_underscore(port),
                 protocol: without_underscore(protocol),
             }),
+            _ => None,
+        }
+    }
+
+    fn parse_zone(labels: &[&str], namespace: &str) -> Option<Self> {
+        let (zone, choice, service) = match labels {
+            ["_zone", service] => (None, "pin", service),
+            [choice @ ("pin" | "prefer"), "_zone", service] => (None, *choice, service),
+            [zone @ .., choice @ ("pin" | "prefer"), "_zone", service] => (Some(zone.join(".")), *choice, service),
+            _ => return None,
+        };
+        let (namespace, service) = (namespace.to_owned(), (*service).to_owned());
+        Some(Self::Zone { namespace, service, zone, is_preference: choice == "prefer" })
+    }
+
+    /// There is neither `CLUSTER.SERVICE` nor `ENDPOINT.SERVICE` in a cluster set, and ports need their underscores.
+    fn parse_import(labels: &[&str], namespace: &str) -> Option<Self> {
+        match labels {
+            [_] => Self::parse_service(labels, namespace),
+            [label, _] | [label, _, _] | [_, label, _] if label.starts_with('_') => {
+                Self::parse_service(labels, namespace)
+            }
+            [endpoint, cluster @ .., service]
+                if !cluster.is_empty() && !cluster.iter().any(|label| label.starts_with('_')) =>
+            {
+                Some(Self::EndpointOfCluster {
+                    namespace: namespace.to_owned(),
+                    service: (*service).to_owned(),
+                    cluster: cluster.join("."),
+                    endpoint: (*endpoint).to_owned(),
+                })
+            }
             _ => None,
         }
     }
@@ -116,9 +189,13 @@ mod tests {
     use crate::dns::parse_name;
 
     fn check(name: &str, expected: Option<ClusterName>) {
+        check_in(Schema::Cluster, name, expected);
+    }
+
+    fn check_in(schema: Schema, name: &str, expected: Option<ClusterName>) {
         let zone = parse_name("cluster.local.").unwrap();
         let name = parse_name(&format!("{name}cluster.local.")).unwrap();
-        assert_eq!(ClusterName::parse(&name, &zone), expected, "{name}");
+        assert_eq!(ClusterName::parse(&name, &zone, schema), expected, "{name}");
     }
 
     fn service(service: &str, namespace: &str) -> Option<ClusterName> {
@@ -128,6 +205,16 @@ mod tests {
     fn port(port: &str, protocol: &str) -> Option<ClusterName> {
         let [namespace, service, port, protocol] = ["ns", "web", port, protocol].map(str::to_owned);
         Some(ClusterName::Port { namespace, service, port, protocol })
+    }
+
+    fn zone(zone: Option<&str>, is_preference: bool) -> Option<ClusterName> {
+        let [namespace, service] = ["ns", "web"].map(str::to_owned);
+        Some(ClusterName::Zone { namespace, service, zone: zone.map(str::to_owned), is_preference })
+    }
+
+    fn endpoint_of(cluster: &str) -> Option<ClusterName> {
+        let [namespace, service, endpoint, cluster] = ["ns", "web", "host", cluster].map(str::to_owned);
+        Some(ClusterName::EndpointOfCluster { namespace, service, cluster, endpoint })
     }
 
     fn pod(address: Option<&str>) -> Option<ClusterName> {
@@ -170,6 +257,32 @@ mod tests {
     fn more_labels_are_no_name() {
         check("a.b.c.web.ns.svc.", None);
         check("a.10-0-0-1.ns.pod.", None);
+    }
+
+    #[test]
+    fn topology_zones_have_one_or_more_labels() {
+        let check = |name, expected| check_in(Schema::ZonalCluster, name, expected);
+        check("a.pin._zone.web.ns.svc.", zone(Some("a"), false));
+        check("corp.Example.prefer._zone.web.ns.svc.", zone(Some("corp.example"), true));
+        check("prefer._zone.web.ns.svc.", zone(None, true));
+        check("_zone.web.ns.svc.", zone(None, false));
+        check("a._zone.web.ns.svc.", port("a", "zone"));
+        check("a.only._zone.web.ns.svc.", None);
+        check("web.ns.svc.", service("web", "ns"));
+        check_in(Schema::Cluster, "a.pin._zone.web.ns.svc.", None);
+        check_in(Schema::ClusterSet, "a.pin._zone.web.ns.svc.", None);
+    }
+
+    #[test]
+    fn endpoints_of_a_cluster_set_are_named_with_their_cluster() {
+        let check = |name, expected| check_in(Schema::ClusterSet, name, expected);
+        check("host.east.web.ns.svc.", endpoint_of("east"));
+        check("host.east.ring1.web.ns.svc.", endpoint_of("east.ring1"));
+        check("_http._tcp.web.ns.svc.", port("http", "tcp"));
+        check("_http.tcp.web.ns.svc.", port("http", "tcp"));
+        check("host._tcp.web.ns.svc.", port("host", "tcp"));
+        check("web.ns.svc.", service("web", "ns"));
+        check("host.web.ns.svc.", None);
     }
 
     #[test]

@@ -103,6 +103,7 @@ macro_rules! directives {
 directives! {
     acl: Acl,
     auto: Auto,
+    autopath: Autopath,
     bind: Bind,
     bufsize: Bufsize,
     cache: Cache,
@@ -115,6 +116,7 @@ directives! {
     forward: Forward,
     health: Health,
     hosts: Hosts,
+    k8s_external: K8sExternal,
     kubernetes: Kubernetes,
     loadbalance: LoadBalance,
     log: LogRule,

@@ -53,6 +53,7 @@ pub struct Metrics {
     pub kubernetes_dns_programming_duration_seconds: HistogramVec,
     pub kubernetes_rest_client_requests: IntCounterVec,
     pub kubernetes_rest_client_request_duration_seconds: HistogramVec,
+    pub kubernetes_rest_client_rate_limiter_duration_seconds: HistogramVec,
 
     pub health_request_duration_seconds: Histogram,
     pub health_request_failures: IntCounter,
@@ -65,6 +66,7 @@ pub struct Metrics {
     pub acl_blocked_requests: IntCounterVec,
     pub acl_dropped_requests: IntCounterVec,
     pub acl_filtered_requests: IntCounterVec,
+    pub autopath_success: IntCounterVec,
     pub dns64_requests_translated: IntCounterVec,
 
     pub landfall_queries_refused: IntCounterVec,
@@ -248,6 +250,13 @@ impl Metrics {
                 &["verb", "host"],
                 prometheus::DEFAULT_BUCKETS.to_vec(),
             ),
+            kubernetes_rest_client_rate_limiter_duration_seconds: histograms(
+                r,
+                "coredns_kubernetes_rest_client_rate_limiter_duration_seconds",
+                "Time that requests waited for `apiserver_qps` and `apiserver_max_inflight`.",
+                &["verb", "host"],
+                prometheus::DEFAULT_BUCKETS.to_vec(),
+            ),
 
             health_request_duration_seconds: {
                 let opts = HistogramOpts::new(
@@ -311,6 +320,12 @@ impl Metrics {
                 "coredns_acl_filtered_requests_total",
                 "Queries that acl answered without records.",
                 &SERVER,
+            ),
+            autopath_success: counters(
+                r,
+                "coredns_autopath_success_total",
+                "Queries answered with a name of the client's search list.",
+                &["server"],
             ),
             dns64_requests_translated: counters(
                 r,

@@ -9,6 +9,7 @@ mod router;
 
 pub mod acl;
 pub mod auto;
+pub mod autopath;
 pub mod cache;
 pub mod cancel;
 pub mod chaos;
@@ -17,6 +18,7 @@ pub mod errors;
 pub mod file;
 pub mod forward;
 pub mod hosts;
+pub mod k8s_external;
 pub mod kubernetes;
 pub mod loadbalance;
 pub mod log;

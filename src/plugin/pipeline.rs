@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout};
 use super::Router;
 use super::acl::Acl;
 use super::auto::Auto;
+use super::autopath::Autopath;
 use super::cache::Cache;
 use super::cancel::Cancel;
 use super::chaos::Chaos;
@@ -16,6 +17,7 @@ use super::errors::Errors;
 use super::file::File;
 use super::forward::Forward;
 use super::hosts::Hosts;
+use super::k8s_external::K8sExternal;
 use super::kubernetes::Kubernetes;
 use super::loadbalance::LoadBalance;
 use super::log::Log;
@@ -42,11 +44,13 @@ pub struct Pipeline {
     pub chaos: Option<Chaos>,
     pub loadbalance: Option<LoadBalance>,
     pub rewrite: Option<Rewrite>,
+    pub autopath: Option<Autopath>,
     pub acl: Option<Acl>,
     pub cache: Option<Cache>,
     pub template: Vec<Template>,
     pub transfer: Option<Arc<Transfer>>,
     pub hosts: Option<Arc<Hosts>>,
+    pub k8s_external: Option<K8sExternal>,
     pub kubernetes: Option<Kubernetes>,
     pub file: Option<Arc<File>>,
     pub auto: Vec<Arc<Auto>>,
@@ -72,10 +76,12 @@ impl Pipeline {
                 loadbalance: None,
                 rewrite: None,
                 acl: None,
+                autopath: None,
                 cache: None,
                 template: _,
                 transfer: None,
                 hosts: None,
+                k8s_external: None,
                 kubernetes: None,
                 file: None,
                 auto: _,
@@ -151,18 +157,26 @@ impl Pipeline {
     }
 
     async fn answer_rewritten(&self, query: &Query, router: &Router) -> Answer {
-        let Some(rewrite) = &self.rewrite else { return self.answer_if_allowed(query, router).await };
+        let Some(rewrite) = &self.rewrite else { return self.answer_in_path(query, router).await };
         match rewrite.rewrite(query) {
-            Ok(None) => self.answer_if_allowed(query, router).await,
+            Ok(None) => self.answer_in_path(query, router).await,
             Ok(Some(rewritten)) => {
-                let answer = self.answer_if_allowed(&rewritten.query, router).await;
+                let answer = self.answer_in_path(&rewritten.query, router).await;
                 rewritten.restore(answer, router).await
             }
             Err(no_name) => no_name.answer(),
         }
     }
 
-    async fn answer_if_allowed(&self, query: &Query, router: &Router) -> Answer {
+    async fn answer_in_path(&self, query: &Query, router: &Router) -> Answer {
+        match &self.autopath {
+            Some(autopath) => autopath.answer(query, self, router).await,
+            None => self.answer_if_allowed(query, router).await,
+        }
+    }
+
+    /// What the client gets for one name, `acl` first.
+    pub async fn answer_if_allowed(&self, query: &Query, router: &Router) -> Answer {
         if let Some(refusal) = self.refusal(query) {
             return refusal;
         }
@@ -233,6 +247,11 @@ impl Pipeline {
             return answer;
         }
         if let Some(answer) = self.hosts.as_ref().and_then(|hosts| hosts.lookup(query)) {
+            return answer;
+        }
+        if let (Some(external), Some(kubernetes)) = (&self.k8s_external, &self.kubernetes)
+            && let Some(answer) = external.lookup(query, kubernetes, router).await
+        {
             return answer;
         }
         if let Some(kubernetes) = &self.kubernetes

@@ -83,6 +83,11 @@ impl Router {
             .find(|zone| zone.apex.zone_of(&query.name) && is_wanted(zone, query) && zone.pipeline.takes(query))
     }
 
+    /// Whether the block of a query's name is another one than that of these plugins.
+    pub fn is_of_other_block(&self, query: &Query, pipeline: &Pipeline) -> bool {
+        self.zone(&mut query.clone()).is_some_and(|zone| !std::ptr::eq(&*zone.pipeline, pipeline))
+    }
+
     /// Counts what was answered in place of every block: there is none, or it broke.
     pub fn observe_dropped(&self, query: &Query, answer: &Answer, reply: Option<&[u8]>, took: Duration) {
         if let Some(dropped) = &self.dropped {

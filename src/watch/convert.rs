@@ -9,8 +9,8 @@ use serde::de::{Deserialize, Deserializer, Error};
 
 use super::object;
 use crate::cluster::{
-    Change, Endpoint, EndpointSlice, Labels, Namespace, ObjectKey, Pod, Port, Resource, ResourceVersion, Service,
-    ServiceKind,
+    Change, Endpoint, EndpointSlice, Import, Labels, Namespace, ObjectKey, Pod, Port, Resource, ResourceVersion,
+    Service, ServiceKind,
 };
 
 /// An object that was read.
@@ -50,6 +50,11 @@ pub fn read<'de, D: Deserializer<'de>>(resource: Resource, deserializer: D) -> R
             let slice = endpoint_slice(&object, &mut skipped);
             (object.metadata, Some(Change::EndpointSlice(slice)))
         }
+        Resource::ServiceImports => {
+            let object = object::ServiceImport::deserialize(deserializer)?;
+            let import = service_import(&object, &mut skipped);
+            (object.metadata, Some(Change::ServiceImport(import)))
+        }
         Resource::Pods => {
             let object = object::Pod::deserialize(deserializer)?;
             let pod = is_served(&object).then(|| Change::Pod(pod(&object, &mut skipped)));
@@ -73,7 +78,9 @@ pub fn read<'de, D: Deserializer<'de>>(resource: Resource, deserializer: D) -> R
 fn key(resource: Resource, metadata: &object::Metadata) -> ObjectKey {
     let namespace = match resource {
         Resource::Namespaces => "",
-        Resource::Services | Resource::EndpointSlices | Resource::Pods => metadata.namespace.as_str(),
+        Resource::Services | Resource::EndpointSlices | Resource::ServiceImports | Resource::Pods => {
+            metadata.namespace.as_str()
+        }
     };
     ObjectKey { namespace: namespace.into(), name: metadata.name.as_str().into() }
 }
@@ -114,6 +121,22 @@ fn service_kind(spec: &object::ServiceSpec, skipped: &mut u64) -> ServiceKind {
     }
 }
 
+fn service_import(object: &object::ServiceImport, skipped: &mut u64) -> Service {
+    let spec = &object.spec;
+    Service {
+        namespace: object.metadata.namespace.as_str().into(),
+        name: object.metadata.name.as_str().into(),
+        kind: match spec.import_type.as_str() {
+            "Headless" => ServiceKind::Headless,
+            _ => ServiceKind::ClusterIp(addresses(&spec.ips, skipped)),
+        },
+        ports: spec.ports.iter().filter_map(|port| service_port(port, skipped)).collect(),
+        external_addresses: Vec::new(),
+        external_names: Vec::new(),
+        version: ResourceVersion::parse(&object.metadata.resource_version),
+    }
+}
+
 /// A port of a Service must have a number.
 fn service_port(port: &object::Port, skipped: &mut u64) -> Option<Port> {
     let port = self::port(port);
@@ -128,10 +151,15 @@ fn port(port: &object::Port) -> Port {
 
 fn endpoint_slice(object: &object::EndpointSlice, skipped: &mut u64) -> EndpointSlice {
     let has_names = object.address_type == "FQDN";
+    let label = |name: &str| object.metadata.labels.get(name).and_then(|value| stated(value));
+    let import =
+        label("multicluster.kubernetes.io/service-name").zip(label("multicluster.kubernetes.io/source-cluster"));
     EndpointSlice {
         namespace: object.metadata.namespace.as_str().into(),
         name: object.metadata.name.as_str().into(),
-        service: object.metadata.labels.get("kubernetes.io/service-name").and_then(|name| stated(name)).map(Arc::from),
+        service: label("kubernetes.io/service-name").map(Arc::from),
+        import: import
+            .map(|(service, cluster)| Import { service: service.into(), cluster: cluster.to_ascii_lowercase() }),
         endpoints: object.endpoints.iter().map(|read| endpoint(read, has_names, skipped)).collect(),
         ports: object.ports.iter().map(port).collect(),
         version: ResourceVersion::parse(&object.metadata.resource_version),
@@ -172,6 +200,7 @@ fn pod(object: &object::Pod, skipped: &mut u64) -> Pod {
         name: object.metadata.name.as_str().into(),
         addresses,
         labels: object.metadata.labels.clone(),
+        is_on_host_network: object.spec.host_network.unwrap_or(false),
     }
 }
 
@@ -264,6 +293,39 @@ mod tests {
     }
 
     #[test]
+    fn an_import_is_a_service_of_its_own_kinds() {
+        let import = |spec: &str| {
+            let json = format!(r#"{{"metadata": {{"name": "web", "namespace": "shop"}}, "spec": {spec}}}"#);
+            let Change::ServiceImport(import) = reading(Resource::ServiceImports, &json).change else {
+                panic!("an import")
+            };
+            (import.kind, import.ports.len())
+        };
+        let addresses = ServiceKind::ClusterIp(vec![ip("10.0.0.1"), ip("fd00::1")]);
+        let spec =
+            r#"{"type": "ClusterSetIP", "ips": ["10.0.0.1", "fd00::1"], "ports": [{"port": 80, "protocol": "TCP"}]}"#;
+        assert_eq!(import(spec), (addresses, 1));
+        assert_eq!(import(r#"{"type": "Headless", "ports": [{"name": "http"}]}"#), (ServiceKind::Headless, 0));
+        assert_eq!(import("{}"), (ServiceKind::ClusterIp(vec![]), 0));
+    }
+
+    #[test]
+    fn a_slice_of_an_import_has_both_labels() {
+        let import = |labels: &str| {
+            let json = format!(r#"{{"metadata": {{"name": "s", "namespace": "shop", "labels": {{{labels}}}}}}}"#);
+            let Change::EndpointSlice(slice) = reading(Resource::EndpointSlices, &json).change else {
+                panic!("a slice")
+            };
+            assert_eq!(slice.service, None);
+            slice.import
+        };
+        let service = r#""multicluster.kubernetes.io/service-name": "web""#;
+        let both = format!(r#"{service}, "multicluster.kubernetes.io/source-cluster": "East.Ring1""#);
+        assert_eq!(import(&both), Some(Import { service: "web".into(), cluster: "east.ring1".to_owned() }));
+        assert_eq!(import(service), None);
+    }
+
+    #[test]
     fn nothing_said_about_readiness_means_ready() {
         let (slice, _) = slice(
             r#""endpoints": [{"addresses": ["10.0.0.1"]}, {"addresses": ["10.0.0.2"], "conditions": {"ready": null}},
@@ -320,6 +382,7 @@ mod tests {
             "status": {"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00:0:0::1"}]}}"#;
         let Change::Pod(pod) = reading(Resource::Pods, json).change else { panic!("a pod") };
         assert_eq!(pod.addresses, [ip("10.0.0.1"), ip("fd00::1")]);
+        assert!(pod.is_on_host_network);
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Kubernetes objects to [`crate::cluster::Change`]s: from an API server, or from manifests.
 //!
 //! [`start`] is the one entry. `source` finds the API server and the credentials, `reflector` lists and watches one
-//! resource, `object` holds the slim types that JSON and YAML are read into, `convert` makes changes of them, `owner` is
-//! the task that applies changes and publishes snapshots, [`manifests`] reads files. Nothing here knows DNS.
+//! resource, `object` holds the slim types that JSON and YAML are read into, `convert` makes changes of them, `pace` bounds the requests,
+//! `owner` is the task that applies changes and publishes snapshots, [`manifests`] reads files. Nothing here knows DNS.
 
 mod convert;
 mod lenient;
 pub mod manifests;
 mod object;
 mod owner;
+mod pace;
 mod reflector;
 mod source;
 
@@ -21,7 +22,7 @@ use self::owner::Owner;
 use self::reflector::Reflector;
 use self::source::Source;
 use crate::cluster::{InvalidSelector, Resource, Selector, Store};
-use crate::config::directive::ObjectSource;
+use crate::config::directive::{ApiPace, ObjectSource};
 use crate::metrics::Metrics;
 use crate::task::Tasks;
 
@@ -38,6 +39,8 @@ pub struct Settings {
     pub context: Option<String>,
     /// Only Services, EndpointSlices and Pods that this label selector matches.
     pub labels: Option<String>,
+    /// How often the API server may be asked.
+    pub pace: ApiPace,
 }
 
 /// Why nothing can be watched.
@@ -85,6 +88,7 @@ fn task_name(resource: Resource) -> &'static str {
         Resource::Namespaces => "watch namespaces",
         Resource::Services => "watch services",
         Resource::EndpointSlices => "watch endpointslices",
+        Resource::ServiceImports => "watch serviceimports",
         Resource::Pods => "watch pods",
     }
 }
@@ -97,7 +101,7 @@ mod tests {
 
     fn settings(source: ObjectSource, labels: &str) -> Settings {
         let labels = (!labels.is_empty()).then(|| labels.to_owned());
-        Settings { source, kubeconfig: None, context: None, labels }
+        Settings { source, kubeconfig: None, context: None, labels, pace: ApiPace::default() }
     }
 
     fn store() -> Arc<Store> {

@@ -113,6 +113,28 @@ pub struct Port {
     pub port: Option<u16>,
 }
 
+/// A ServiceImport: v1alpha1 and v1beta1 have the same fields.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ServiceImport {
+    #[serde(deserialize_with = "lenient")]
+    pub metadata: Metadata,
+    #[serde(deserialize_with = "lenient")]
+    pub spec: ServiceImportSpec,
+}
+
+/// `spec` of a ServiceImport.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ServiceImportSpec {
+    #[serde(rename = "type", deserialize_with = "lenient")]
+    pub import_type: String,
+    #[serde(deserialize_with = "lenient")]
+    pub ips: Vec<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub ports: Vec<Port>,
+}
+
 /// An EndpointSlice.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -168,7 +190,17 @@ pub struct Pod {
     #[serde(deserialize_with = "lenient")]
     pub metadata: Metadata,
     #[serde(deserialize_with = "lenient")]
+    pub spec: PodSpec,
+    #[serde(deserialize_with = "lenient")]
     pub status: PodStatus,
+}
+
+/// `spec` of a Pod.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PodSpec {
+    #[serde(deserialize_with = "lenient")]
+    pub host_network: Option<bool>,
 }
 
 /// `status` of a Pod.
@@ -202,4 +234,5 @@ macro_rules! from_map {
     )*};
 }
 
-from_map!(Metadata Annotations ServiceSpec ServiceStatus LoadBalancer Ingress Port Endpoint Conditions Reference PodStatus PodIp);
+from_map!(Metadata Annotations ServiceSpec ServiceStatus LoadBalancer Ingress Port ServiceImportSpec Endpoint Conditions);
+from_map!(Reference PodSpec PodStatus PodIp);

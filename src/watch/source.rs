@@ -1,11 +1,13 @@
 //! Which API server, and with which credentials.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
 use super::Settings;
+use super::pace::Pace;
 use crate::config::directive::ObjectSource;
 
 /// A client of an API server; connections are made when it is used.
@@ -15,6 +17,8 @@ pub struct ApiServer {
     pub client: Client,
     /// Host and port, for metrics and log lines.
     pub host: String,
+    /// How often it may be asked.
+    pub pace: Arc<Pace>,
 }
 
 /// Where objects come from.
@@ -78,7 +82,7 @@ pub async fn find(settings: &Settings) -> Result<Source, SourceError> {
         }
         (ObjectSource::Endpoint { url, tls }, None) => from_endpoint(url, tls.as_ref()).await?,
     };
-    connect(config).map(Source::Api)
+    connect(config, Pace::new(&settings.pace)).map(Source::Api)
 }
 
 async fn from_file(file: &Path, options: KubeConfigOptions) -> Result<Config, SourceError> {
@@ -120,7 +124,7 @@ async fn from_endpoint(url: &str, tls: Option<&(PathBuf, PathBuf, PathBuf)>) -> 
     Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(failed)
 }
 
-fn connect(mut config: Config) -> Result<ApiServer, SourceError> {
+fn connect(mut config: Config, pace: Pace) -> Result<ApiServer, SourceError> {
     let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
     // kube's own retries would hide a failing API server for minutes; ours follow each failure at once.
     config.default_retry = false;
@@ -130,7 +134,7 @@ fn connect(mut config: Config) -> Result<ApiServer, SourceError> {
         config.headers.push((name, value));
     }
     match Client::try_from(config) {
-        Ok(client) => Ok(ApiServer { client, host }),
+        Ok(client) => Ok(ApiServer { client, host, pace: Arc::new(pace) }),
         Err(source) => Err(SourceError::Credentials { host, source: Box::new(source) }),
     }
 }
@@ -140,7 +144,7 @@ mod tests {
     use super::*;
 
     fn settings(source: ObjectSource) -> Settings {
-        Settings { source, kubeconfig: None, context: None, labels: None }
+        Settings { source, kubeconfig: None, context: None, labels: None, pace: Default::default() }
     }
 
     #[tokio::test]

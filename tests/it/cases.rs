@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `corefile` | the configuration, read once, before the first query |
 //! | `addresses` | this machine's, one a line |
+//! | `search` | this machine's search list |
 //! | `manifests [-RESOURCE...] [FILE...]` | the cluster from here on: files beside the case, and YAML; of these resources nothing is heard |
 //! | `upstream [ADDRESS]` | a zone in master file form that the other servers know, or only this one |
 //! | `faults` | `NAME TYPE FAULT` lines: what the other servers do instead of answering |
@@ -34,7 +35,7 @@ use landfall::dns::{Transport, parse_type};
 
 use crate::dialogue::{self, ClientEdns, Question};
 use crate::internet::Internet;
-use crate::server::InMemoryServer;
+use crate::server::{InMemoryServer, Machine};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
@@ -221,28 +222,28 @@ fn comparable(records: &[Record]) -> Vec<String> {
 /// The server of a file, before its first query.
 fn server(sections: &[Section<'_>], files: &str) -> InMemoryServer {
     let mut internet = Internet::default();
-    let mut addresses: Vec<IpAddr> = Vec::new();
+    let mut machine = Machine::default();
     let address = |text: &str| text.trim().parse().expect("an address");
     for section in sections {
         match section.word {
             "upstream" if section.argument.is_empty() => internet.add_zone(&section.text),
             "upstream" => internet.add_zone_of(Some(address(section.argument)), &section.text),
             "faults" => section.text.lines().for_each(|line| internet.add_fault(line)),
-            "addresses" => addresses.extend(section.text.split_whitespace().map(address)),
+            "addresses" => machine.addresses.extend(section.text.split_whitespace().map(address)),
+            "search" => machine.search.extend(section.text.split_whitespace().map(str::to_owned)),
             _ => {}
         }
     }
     let corefile = &sections.iter().find(|section| section.word == "corefile").expect("a Corefile").text;
-    InMemoryServer::with_addresses(&corefile.replace("FOLDER", files), internet, &addresses)
+    InMemoryServer::on_machine(&corefile.replace("FOLDER", files), internet, &machine)
 }
 
 /// Makes the cluster what the files of a section (paths below `tests/cases`) and the section itself say; `-endpointslices` and the like are unheard.
 fn set_cluster(server: &InMemoryServer, section: &Section<'_>) {
-    let resources = [Resource::Namespaces, Resource::Services, Resource::EndpointSlices, Resource::Pods];
     let (mut unheard, mut texts) = (Vec::new(), Vec::new());
     for word in section.argument.split_whitespace() {
         match word.strip_prefix('-') {
-            Some(plural) => unheard.extend(resources.into_iter().filter(|resource| resource.plural() == plural)),
+            Some(plural) => unheard.extend(Resource::ALL.into_iter().filter(|resource| resource.plural() == plural)),
             None => texts.push(std::fs::read_to_string(folder().join(word)).expect("a file beside the case")),
         }
     }
@@ -300,7 +301,7 @@ async fn run(path: &Path) -> (usize, Vec<String>) {
                 wrong.extend(missing.map(|line| format!("{}:{}: no metric {line}", path.display(), section.line)));
             }
             "file" => set_file(files.path(), section),
-            "corefile" | "upstream" | "faults" | "addresses" => {}
+            "corefile" | "upstream" | "faults" | "addresses" | "search" => {}
             other => panic!("{}:{}: unknown section {other:?}", path.display(), section.line),
         }
     }
@@ -348,21 +349,19 @@ async fn every_case_is_answered_as_it_says() {
 const IDS: &str = "\
     S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11 S12 S13 S14 S15 S16 S17 S18 S19 S20 S21 S22 \
     E1 E2 E3 E4 E5 E6 E6b E6c E7 E8 E9 E10 E11 CM1 CM2 CM3 \
-    T1 T2 T3 T4 T5 T6 T7 T8 T9 T10 T12 T13 T14 T15 T16 T17 T18 T19 T20 T23 T24 2.5";
+    T1 T2 T3 T4 T5 T6 T7 T8 T9 T10 T12 T13 T14 T15 T16 T17 T18 T19 T20 T21 T22 T23 T24 2.5 \
+    M1 M2 M3 M4 M5 M6 M7 M8 M9 M10 M11";
 
 /// Ids without a case, and why. Those of Kubernetes' tests that need kubelet alone (/etc/hosts, dnsConfig) have no id; that a
 /// restored ConfigMap counts (CM1, CM2) is a reload, see watch/upstream.rs.
-const WITHOUT_CASE: [(&str, &str); 10] = [
+const WITHOUT_CASE: [(&str, &str); 7] = [
     ("T11", "a kubeconfig needs an API server: see watch"),
-    ("T21", "`autopath` is not built"),
-    ("T22", "`autopath` is not built"),
     ("T25", "several `kubernetes` in one block need a plugin that CoreDNS does not ship"),
     ("T26", "a metric is no answer: see watch/metrics.rs"),
     ("T27", "a reload needs a process: see lifecycle.rs"),
     ("T28", "an API server that goes away needs one: see watch/lost.rs"),
     ("T29", "options of EDNS in the log need a plugin that CoreDNS does not ship"),
     ("T30", "ConfigMaps of kube-dns are not translated"),
-    ("M1", "`multicluster` is not built, nor is M2 to M11"),
 ];
 
 #[test]

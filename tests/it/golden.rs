@@ -338,11 +338,13 @@ pub fn is_known(exchanged: &Exchanged) -> bool {
 }
 
 /// What is decided otherwise, also in docs/differences.md.
-const KNOWN: [(&str, &str, &str); 5] = [
+const KNOWN: [(&str, &str, &str); 7] = [
     ("a5.wild.shore.example.", "A", "CD comes back, also from a cache (RFC 4035 section 3.2.2)"),
     ("c7.wild.shore.example.", "A", "CD comes back, also from a cache (RFC 4035 section 3.2.2)"),
     ("foo.cluster.local.", "SOA", "the name does not exist, as the records of other Corefiles say, and falls through"),
     ("harbor.pod.cluster.local.", "TXT", "the name exists, as the records of other Corefiles say, too"),
+    ("fort-pending.armada.svc.clusterset.local.", "TXT", "the name exists, as the answers for other types say"),
+    ("shore.example.harbor.svc.cluster.local.", "SOA", "the name does not exist, so the walk goes on to one that does"),
     ("ext-local-headless.reef.svc.cluster.local.", "A", "its target does not exist without endpoints (RFC 6604)"),
 ];
 
@@ -372,4 +374,7 @@ golden! {
     dns64_prefix_and_cache = "dns64-prefix",
     cache = "cache",
     domains = "domains",
+    multicluster = "multicluster",
+    autopath = "autopath",
+    k8s_external = "external",
 }

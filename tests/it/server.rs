@@ -8,6 +8,8 @@ use hickory_proto::op::Message;
 use landfall::app::assemble::{Cluster, Environment, Interface, Refresh, assemble, clusters};
 use landfall::cluster::{Resource, Selector, Snapshot, Store};
 use landfall::config::corefile::Source;
+use landfall::config::directive::Search;
+use landfall::dns::parse_name;
 use landfall::listen::respond;
 use landfall::metrics::Metrics;
 use landfall::plugin::Router;
@@ -24,6 +26,13 @@ const NOW_UNIX: u32 = 1_700_000_000;
 /// The port of server blocks that name none.
 const PORT: u16 = 53;
 
+/// What a server finds where it runs. Nothing of the machine of the tests counts.
+#[derive(Default)]
+pub struct Machine {
+    pub addresses: Vec<IpAddr>,
+    pub search: Vec<String>,
+}
+
 /// A server whose packets are function calls.
 pub struct InMemoryServer {
     router: Arc<Router>,
@@ -36,13 +45,18 @@ impl InMemoryServer {
     /// Assembles the server of a Corefile. Its clusters wait for [`InMemoryServer::set_cluster`], and nothing is in sync
     /// before.
     pub fn new(corefile: &str, internet: Internet) -> Self {
-        Self::with_addresses(corefile, internet, &[])
+        Self::on_machine(corefile, internet, &Machine::default())
     }
 
-    /// The same on a machine with these addresses.
-    pub fn with_addresses(corefile: &str, internet: Internet, addresses: &[IpAddr]) -> Self {
+    /// The same on a machine.
+    pub fn on_machine(corefile: &str, internet: Internet, machine: &Machine) -> Self {
         let source = Source::Text { name: "Corefile".to_owned(), text: corefile.to_owned() };
-        let config = source.load(PORT).unwrap_or_else(|errors| panic!("{errors:?}")).config;
+        let mut config = source.load(PORT).unwrap_or_else(|errors| panic!("{errors:?}")).config;
+        for autopath in config.servers.iter_mut().filter_map(|server| server.autopath.as_mut()) {
+            if autopath.search == Search::Kubernetes {
+                autopath.domains = machine.search.iter().map(|domain| parse_name(domain).expect("a domain")).collect();
+            }
+        }
         let wanted = clusters(&config);
         let stores: HashMap<_, _> = wanted
             .into_iter()
@@ -52,7 +66,7 @@ impl InMemoryServer {
         let (internet, metrics) = (Arc::new(internet), Arc::new(Metrics::new()));
         let environment = Environment {
             metrics: metrics.clone(),
-            interfaces: addresses.iter().map(interface).collect(),
+            interfaces: machine.addresses.iter().map(interface).collect(),
             host_name: "host.test".to_owned(),
             stores: &stores,
             memories: &HashMap::new(),

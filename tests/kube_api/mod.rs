@@ -63,6 +63,8 @@ pub struct Settings {
     pub has_initial_events: bool,
     /// The CRD ServiceImport is installed.
     pub has_service_imports: bool,
+    /// A version that this CRD does not serve.
+    pub absent_version: Option<&'static str>,
 }
 
 impl Default for Settings {
@@ -72,6 +74,7 @@ impl Default for Settings {
             bookmark_seconds: 60,
             has_initial_events: true,
             has_service_imports: false,
+            absent_version: None,
         }
     }
 }

@@ -167,8 +167,11 @@ async fn objects(
 ) -> Result<Response, Status> {
     let user = user(header(request, AUTHORIZATION), has_certificate)?;
     shared.lock().rights.check(user, verb, path)?;
-    let with_custom = shared.lock().settings.has_service_imports;
-    let Some(resource) = path.resource(with_custom) else {
+    let (with_custom, absent) = {
+        let settings = &shared.lock().settings;
+        (settings.has_service_imports, settings.absent_version)
+    };
+    let Some(resource) = path.resource(with_custom).filter(|_| absent != Some(&*path.version)) else {
         if discovery::has_group(&path.group, with_custom) {
             return Err(Status::unknown_resource());
         }

@@ -16,6 +16,8 @@ pub struct Snapshot {
     pods: SharedMap<ObjectKey, Arc<Pod>>,
     /// Services by cluster IP.
     cluster_ips: Index,
+    /// Services by their addresses outside the cluster.
+    external_ips: Index,
     /// EndpointSlices by the addresses of their ready endpoints.
     endpoint_ips: Index,
     /// Pods by address.
@@ -32,6 +34,15 @@ pub struct NamespaceView {
     /// The Namespace itself; None: there are objects in it, but it is not there.
     pub namespace: Option<Arc<Namespace>>,
     services: SharedMap<Arc<str>, ServiceView>,
+    /// ServiceImports, as if they were Services of their own.
+    imports: SharedMap<Arc<str>, ServiceView>,
+}
+
+/// What an EndpointSlice may belong to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Table {
+    Services,
+    Imports,
 }
 
 /// A Service and its EndpointSlices. Each may come and go before the other.
@@ -63,6 +74,25 @@ impl NamespaceView {
     pub fn services(&self) -> impl Iterator<Item = &Service> {
         self.services.values().filter_map(|view| view.service.as_deref())
     }
+
+    /// The ServiceImport of a name, if it is there.
+    pub fn import(&self, name: &str) -> Option<&ServiceView> {
+        self.imports.get(name).filter(|view| view.service.is_some())
+    }
+
+    fn table(&self, table: Table) -> &SharedMap<Arc<str>, ServiceView> {
+        match table {
+            Table::Services => &self.services,
+            Table::Imports => &self.imports,
+        }
+    }
+
+    fn table_mut(&mut self, table: Table) -> &mut SharedMap<Arc<str>, ServiceView> {
+        match table {
+            Table::Services => &mut self.services,
+            Table::Imports => &mut self.imports,
+        }
+    }
 }
 
 impl Snapshot {
@@ -79,6 +109,11 @@ impl Snapshot {
     /// The Services with a cluster IP, in the order of their names.
     pub fn services_at(&self, address: IpAddr) -> impl Iterator<Item = &ObjectKey> {
         self.cluster_ips.get(&address).into_iter().flatten()
+    }
+
+    /// The Services with an address outside the cluster, in the order of their names.
+    pub fn services_outside_at(&self, address: IpAddr) -> impl Iterator<Item = &ObjectKey> {
+        self.external_ips.get(&address).into_iter().flatten()
     }
 
     /// The EndpointSlices with a ready endpoint at an address, in the order of their names.
@@ -107,8 +142,7 @@ impl Snapshot {
     pub fn restricted_to(&self, wanted: &[Resource]) -> Self {
         let mut restricted = self.clone();
         restricted.listed.clear();
-        let all = [Resource::Namespaces, Resource::Services, Resource::EndpointSlices, Resource::Pods];
-        for resource in all.into_iter().filter(|resource| !wanted.contains(resource)) {
+        for resource in Resource::ALL.into_iter().filter(|resource| !wanted.contains(resource)) {
             restricted.synced.remove(&resource);
             for key in restricted.keys(resource) {
                 restricted.remove(resource, &key);
@@ -121,10 +155,8 @@ impl Snapshot {
     pub fn count(&self, resource: Resource) -> usize {
         match resource {
             Resource::Namespaces => self.namespaces.values().filter(|view| view.namespace.is_some()).count(),
-            Resource::Services => {
-                let services = self.namespaces.values().flat_map(|view| view.services.values());
-                services.filter(|view| view.service.is_some()).count()
-            }
+            Resource::Services => self.named(Table::Services).count(),
+            Resource::ServiceImports => self.named(Table::Imports).count(),
             Resource::EndpointSlices => self.slices.len(),
             Resource::Pods => self.pods.len(),
         }
@@ -135,6 +167,7 @@ impl Snapshot {
         let changed = match change {
             Change::Namespace(namespace) => self.set_namespace(namespace),
             Change::Service(service) => self.set_service(service),
+            Change::ServiceImport(import) => self.set_import(import),
             Change::EndpointSlice(slice) => self.set_slice(slice),
             Change::Pod(pod) => self.set_pod(pod),
             Change::Removed(resource, key) => self.remove(resource, &key),
@@ -172,18 +205,24 @@ impl Snapshot {
                 let there = self.namespaces.iter().filter(|(_, view)| view.namespace.is_some());
                 there.map(|(name, _)| ObjectKey { namespace: "".into(), name: name.clone() }).collect()
             }
-            Resource::Services => {
-                let views = self.namespaces.iter().flat_map(|(namespace, view)| {
-                    view.services.iter().map(move |(name, service)| (namespace, name, service))
-                });
-                views
-                    .filter(|(.., view)| view.service.is_some())
-                    .map(|(namespace, name, _)| ObjectKey { namespace: namespace.clone(), name: name.clone() })
-                    .collect()
-            }
+            Resource::Services => self.keys_of(Table::Services),
+            Resource::ServiceImports => self.keys_of(Table::Imports),
             Resource::EndpointSlices => self.slices.keys().cloned().collect(),
             Resource::Pods => self.pods.keys().cloned().collect(),
         }
+    }
+
+    fn keys_of(&self, table: Table) -> Vec<ObjectKey> {
+        let names = self.named(table);
+        names.map(|(namespace, name)| ObjectKey { namespace: namespace.clone(), name: name.clone() }).collect()
+    }
+
+    /// Namespace and name of what is there.
+    fn named(&self, table: Table) -> impl Iterator<Item = (&Arc<str>, &Arc<str>)> {
+        self.namespaces.iter().flat_map(move |(namespace, view)| {
+            let there = view.table(table).iter().filter(|(_, view)| view.service.is_some());
+            there.map(move |(name, _)| (namespace, name))
+        })
     }
 
     fn note(&mut self, resource: Resource, key: &ObjectKey) {
@@ -204,15 +243,36 @@ impl Snapshot {
     fn set_service(&mut self, service: Service) -> bool {
         let key = ObjectKey { namespace: service.namespace.clone(), name: service.name.clone() };
         self.note(Resource::Services, &key);
-        let view =
-            self.namespaces.entry(key.namespace.clone()).or_default().services.entry(key.name.clone()).or_default();
+        let view = self.view_mut(Table::Services, &key.namespace, &key.name);
         if view.service.as_deref() == Some(&service) {
             return false;
         }
-        let before = view.service.replace(Arc::new(service.clone()));
-        unindex(&mut self.cluster_ips, before.iter().flat_map(|before| before.cluster_ips()), &key);
+        if let Some(before) = view.service.replace(Arc::new(service.clone())) {
+            self.unindex_service(&before, &key);
+        }
         index(&mut self.cluster_ips, service.cluster_ips(), &key);
+        index(&mut self.external_ips, service.external_addresses.iter().copied(), &key);
         true
+    }
+
+    fn unindex_service(&mut self, service: &Service, key: &ObjectKey) {
+        unindex(&mut self.cluster_ips, service.cluster_ips(), key);
+        unindex(&mut self.external_ips, service.external_addresses.iter().copied(), key);
+    }
+
+    /// The addresses of an import have no names (Multi-Cluster Services DNS specification), so none is indexed.
+    fn set_import(&mut self, import: Service) -> bool {
+        let key = ObjectKey { namespace: import.namespace.clone(), name: import.name.clone() };
+        self.note(Resource::ServiceImports, &key);
+        let view = self.view_mut(Table::Imports, &key.namespace, &key.name);
+        let changed = view.service.as_deref() != Some(&import);
+        view.service = Some(Arc::new(import));
+        changed
+    }
+
+    fn view_mut(&mut self, table: Table, namespace: &Arc<str>, name: &Arc<str>) -> &mut ServiceView {
+        let namespace = self.namespaces.entry(namespace.clone()).or_default();
+        namespace.table_mut(table).entry(name.clone()).or_default()
     }
 
     fn set_slice(&mut self, slice: EndpointSlice) -> bool {
@@ -224,9 +284,8 @@ impl Snapshot {
         self.remove_slice(&key);
         index(&mut self.endpoint_ips, slice.ready_addresses(), &key);
         let slice = Arc::new(slice);
-        if let Some(service) = slice.service.clone() {
-            let services = &mut self.namespaces.entry(key.namespace.clone()).or_default().services;
-            services.entry(service).or_default().slices.insert(key.name.clone(), slice.clone());
+        for (table, owner) in owners(&slice) {
+            self.view_mut(table, &key.namespace, &owner).slices.insert(key.name.clone(), slice.clone());
         }
         self.slices.insert(key, slice);
         true
@@ -248,6 +307,7 @@ impl Snapshot {
         match resource {
             Resource::Namespaces => self.remove_namespace(&key.name),
             Resource::Services => self.remove_service(key),
+            Resource::ServiceImports => self.take_service(Table::Imports, key).is_some(),
             Resource::EndpointSlices => self.remove_slice(key),
             Resource::Pods => self.remove_pod(key),
         }
@@ -261,22 +321,24 @@ impl Snapshot {
     }
 
     fn remove_service(&mut self, key: &ObjectKey) -> bool {
-        let Some(view) = self.namespaces.get_mut(&key.namespace) else { return false };
-        let Some(service) = view.services.get_mut(&key.name).and_then(|view| view.service.take()) else { return false };
-        unindex(&mut self.cluster_ips, service.cluster_ips(), key);
-        self.tidy_service(&key.namespace, &key.name);
+        let Some(service) = self.take_service(Table::Services, key) else { return false };
+        self.unindex_service(&service, key);
         true
+    }
+
+    fn take_service(&mut self, table: Table, key: &ObjectKey) -> Option<Arc<Service>> {
+        let view = self.namespaces.get_mut(&key.namespace)?.table_mut(table).get_mut(&key.name)?;
+        let service = view.service.take()?;
+        self.tidy_service(table, &key.namespace, &key.name);
+        Some(service)
     }
 
     fn remove_slice(&mut self, key: &ObjectKey) -> bool {
         let Some(slice) = self.slices.remove(key) else { return false };
         unindex(&mut self.endpoint_ips, slice.ready_addresses(), key);
-        if let Some(service) = &slice.service {
-            if let Some(view) = self.namespaces.get_mut(&key.namespace).and_then(|view| view.services.get_mut(service))
-            {
-                view.slices.remove(&key.name);
-            }
-            self.tidy_service(&key.namespace, service);
+        for (table, owner) in owners(&slice) {
+            self.view_mut(table, &key.namespace, &owner).slices.remove(&key.name);
+            self.tidy_service(table, &key.namespace, &owner);
         }
         true
     }
@@ -287,21 +349,29 @@ impl Snapshot {
         true
     }
 
-    fn tidy_service(&mut self, namespace: &Arc<str>, name: &Arc<str>) {
-        if let Some(view) = self.namespaces.get_mut(namespace)
-            && view.services.get(name).is_some_and(ServiceView::is_empty)
+    fn tidy_service(&mut self, table: Table, namespace: &Arc<str>, name: &Arc<str>) {
+        if let Some(services) = self.namespaces.get_mut(namespace).map(|view| view.table_mut(table))
+            && services.get(name).is_some_and(ServiceView::is_empty)
         {
-            view.services.remove(name);
+            services.remove(name);
         }
         self.tidy_namespace(namespace);
     }
 
     fn tidy_namespace(&mut self, name: &Arc<str>) {
-        let is_empty = |view: &NamespaceView| view.namespace.is_none() && view.services.is_empty();
+        let is_empty =
+            |view: &NamespaceView| view.namespace.is_none() && view.services.is_empty() && view.imports.is_empty();
         if self.namespaces.get(name).is_some_and(is_empty) {
             self.namespaces.remove(name);
         }
     }
+}
+
+/// The Service and the ServiceImport that a slice belongs to.
+fn owners(slice: &EndpointSlice) -> impl Iterator<Item = (Table, Arc<str>)> + use<> {
+    let service = slice.service.clone().map(|service| (Table::Services, service));
+    let import = slice.import.as_ref().map(|import| (Table::Imports, import.service.clone()));
+    service.into_iter().chain(import)
 }
 
 /// Objects by address.

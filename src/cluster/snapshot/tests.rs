@@ -3,13 +3,14 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::cluster::{Endpoint, Labels, ResourceVersion, ServiceKind};
+use crate::cluster::{Endpoint, Import, Labels, ResourceVersion, ServiceKind};
 
 fn slice(namespace: &str, name: &str, service: Option<&str>, last: u8) -> EndpointSlice {
     EndpointSlice {
         namespace: namespace.into(),
         name: name.into(),
         service: service.map(Into::into),
+        import: service.map(|service| Import { service: service.into(), cluster: "east".to_owned() }),
         endpoints: vec![Endpoint {
             addresses: vec![IpAddr::from([10, 0, 0, last])],
             names: Vec::new(),
@@ -29,7 +30,7 @@ fn service(namespace: &str, name: &str, last: u8) -> Service {
         name: name.into(),
         kind: ServiceKind::ClusterIp(vec![IpAddr::from([10, 96, 0, last])]),
         ports: Vec::new(),
-        external_addresses: Vec::new(),
+        external_addresses: vec![IpAddr::from([192, 0, 2, last])],
         external_names: Vec::new(),
         version: ResourceVersion::default(),
     }
@@ -113,13 +114,14 @@ fn a_clone_does_not_see_later_changes() {
 /// Any change of a small world.
 fn any_change() -> impl Strategy<Value = Change> {
     let name = prop::sample::select(vec!["a", "b", "c"]);
-    let resource = prop::sample::select(vec![Resource::Namespaces, Resource::Services, Resource::EndpointSlices]);
+    let resource = prop::sample::select(Resource::ALL.to_vec());
     (resource, name.clone(), name.clone(), name, 1u8..4, 0u8..3).prop_map(
         |(resource, ns, name, service_name, last, kind)| match (kind, resource) {
             (0, Resource::Namespaces) => Change::Removed(resource, key("", ns)),
             (0, _) => Change::Removed(resource, key(ns, name)),
             (_, Resource::Namespaces) => Change::Namespace(namespace(ns)),
             (_, Resource::Services) => Change::Service(service(ns, name, last)),
+            (_, Resource::ServiceImports) => Change::ServiceImport(service(ns, name, last)),
             _ => Change::EndpointSlice(slice(ns, name, Some(service_name), last)),
         },
     )
@@ -141,15 +143,20 @@ proptest! {
             for service in view.services.values().filter_map(|view| view.service.as_deref()) {
                 fresh.apply(Change::Service(service.clone()), 1);
             }
+            for import in view.imports.values().filter_map(|view| view.service.as_deref()) {
+                fresh.apply(Change::ServiceImport(import.clone()), 1);
+            }
         }
         for slice in snapshot.slices.values() {
             fresh.apply(Change::EndpointSlice((**slice).clone()), 1);
         }
         prop_assert_eq!(&fresh.cluster_ips, &snapshot.cluster_ips);
+        prop_assert_eq!(&fresh.external_ips, &snapshot.external_ips);
         prop_assert_eq!(&fresh.endpoint_ips, &snapshot.endpoint_ips);
         prop_assert_eq!(fresh.namespaces.len(), snapshot.namespaces.len());
         let slices = |snapshot: &Snapshot| -> usize {
-            snapshot.namespaces.values().flat_map(|view| view.services.values()).map(|view| view.slices.len()).sum()
+            let views = snapshot.namespaces.values().flat_map(|view| view.services.values().chain(view.imports.values()));
+            views.map(|view| view.slices.len()).sum()
         };
         prop_assert_eq!(slices(&fresh), slices(&snapshot));
     }

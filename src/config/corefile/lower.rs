@@ -8,6 +8,7 @@ use super::costs::{Costs, ERRORS_OF_DIRECTIVE_MAX, too_many_zones};
 use super::cursor::{Cursor, parse_prefix};
 use super::lex::Token;
 use super::migrate::removed;
+use super::needs::unmet_needs;
 use super::parse::{Block, Directive, stanzas};
 use super::{CorefileError, Surroundings, similar};
 use crate::config::directive::BindAddress;
@@ -49,11 +50,9 @@ pub const LEFT_OUT: [(&str, &str); 27] = [
 ];
 
 /// Directives that are not built yet, and what they do.
-const NOT_BUILT: [(&str, &str); 8] = [
+const NOT_BUILT: [(&str, &str); 6] = [
     ("any", "ANY is answered minimally without it"),
-    ("autopath", "it walks the search list for clients"),
     ("header", "it changes header flags"),
-    ("k8s_external", "it serves external addresses of Services"),
     ("local", "it answers localhost"),
     ("minimal", "it leaves out authority and additional sections"),
     ("nsid", "it names the server in answers"),
@@ -109,6 +108,7 @@ pub fn lower(
             };
             warnings.extend(encrypted.map(what));
         }
+        unmet_needs(block, &server, warnings, &mut errors);
         config.servers.push(server);
         written.push(keys);
     }
@@ -236,7 +236,7 @@ fn lower_keys<'a>(
     keys
 }
 
-fn error_at(token: &Token, what: String) -> CorefileError {
+pub(super) fn error_at(token: &Token, what: String) -> CorefileError {
     CorefileError { file: token.file.to_string(), line: token.line, what }
 }
 

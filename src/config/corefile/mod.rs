@@ -8,6 +8,7 @@ mod cursor;
 mod lex;
 mod lower;
 mod migrate;
+mod needs;
 mod parse;
 mod similar;
 mod surroundings;

@@ -1,5 +1,7 @@
 //! What is refused, what is warned of, and in which words.
 
+mod kubernetes;
+
 use std::io;
 use std::path::{Path, PathBuf};
 

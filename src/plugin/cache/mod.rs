@@ -26,7 +26,7 @@ use crate::dns::{Answer, Class, Name, Query, RecordType, ResponseCode, footprint
 use crate::metrics::Metrics;
 
 /// The plugins whose answers are this server's own.
-const LOCAL: [&str; 6] = ["kubernetes", "hosts", "template", "file", "auto", "whoami"];
+const LOCAL: [&str; 7] = ["kubernetes", "k8s_external", "hosts", "template", "file", "auto", "whoami"];
 
 /// Octets of memory of the largest answer that is stored: about 200 addresses. Others are as good as asked for again, and a
 /// few of them would push out all others.

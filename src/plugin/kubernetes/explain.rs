@@ -2,7 +2,9 @@
 
 use super::Kubernetes;
 use super::found::Found;
-use crate::cluster::{ClusterName, EndpointSlice, NamespaceView, ResourceVersion, Service, ServiceKind, Snapshot};
+use crate::cluster::{
+    ClusterName, EndpointSlice, NamespaceView, ResourceVersion, Schema, Service, ServiceKind, ServiceView, Snapshot,
+};
 use crate::config::corefile::similar;
 use crate::config::directive::PodMode;
 use crate::dns::{Name, Query, address_of_reverse_name, is_reverse};
@@ -13,20 +15,15 @@ const NAMES_MAX: usize = 8;
 impl Kubernetes {
     /// What was found, and why.
     pub(super) fn describe(&self, query: &Query, apex: &Name, snapshot: &Snapshot, found: &Found) -> String {
-        let result = match found {
-            Found::Nothing => "there is no such name",
-            Found::NoData => "the name exists, but has no record of this type",
-            Found::Records { .. } => "it answers",
-            Found::Alias(_) => "an alias, whose target is looked up",
-        };
-        format!("{}: {result}", self.subject(query, apex, snapshot))
+        format!("{}: {}", self.subject(query, apex, snapshot), found.described())
     }
 
     fn subject(&self, query: &Query, apex: &Name, snapshot: &Snapshot) -> String {
         if is_reverse(apex) {
             return reverse(&query.name, snapshot);
         }
-        match ClusterName::parse(&query.name, apex) {
+        let schema = self.schema(apex);
+        match ClusterName::parse(&query.name, apex, schema) {
             None => format!("no name that the Kubernetes DNS schema has below {apex}"),
             Some(ClusterName::Apex) => "the apex of the zone".to_owned(),
             Some(ClusterName::Version) => "the version of the schema".to_owned(),
@@ -47,8 +44,13 @@ impl Kubernetes {
             Some(
                 ClusterName::Service { namespace, service }
                 | ClusterName::Endpoint { namespace, service, .. }
+                | ClusterName::EndpointOfCluster { namespace, service, .. }
+                | ClusterName::Zone { namespace, service, .. }
                 | ClusterName::Port { namespace, service, .. },
-            ) => self.service(&namespace, &service, snapshot),
+            ) => match schema {
+                Schema::Cluster | Schema::ZonalCluster => self.service(&namespace, &service, snapshot),
+                Schema::ClusterSet => self.import(&namespace, &service, snapshot),
+            },
         }
     }
 
@@ -63,25 +65,34 @@ impl Kubernetes {
         })
     }
 
-    fn service(&self, namespace: &str, name: &str, snapshot: &Snapshot) -> String {
+    pub(super) fn service(&self, namespace: &str, name: &str, snapshot: &Snapshot) -> String {
         if let Some(reason) = self.namespace(namespace, snapshot) {
             return reason;
         }
         let view = snapshot.namespace(namespace);
-        let Some((view, service)) =
-            view.and_then(|view| view.service(name)).and_then(|view| Some((view, view.service.as_deref()?)))
-        else {
+        view.and_then(|view| described("Service", view.service(name)?)).unwrap_or_else(|| {
             let others = view.into_iter().flat_map(NamespaceView::services).map(|service| &*service.name);
-            return format!("namespace {namespace} has no Service {name}{}", nearest(name, others));
-        };
-        let slices: Vec<String> = view.slices().map(slice).collect();
-        let slices = match (&service.kind, slices.is_empty()) {
-            (ServiceKind::ExternalName(_), _) => String::new(),
-            (_, true) => "; no EndpointSlice".to_owned(),
-            (_, false) => format!("; {}", slices.join(", ")),
-        };
-        format!("Service {namespace}/{name}{}, {}{slices}", service.version, kind(service))
+            format!("namespace {namespace} has no Service {name}{}", nearest(name, others))
+        })
     }
+
+    fn import(&self, namespace: &str, name: &str, snapshot: &Snapshot) -> String {
+        let view = snapshot.namespace(namespace).and_then(|view| view.import(name));
+        let found = self.namespace(namespace, snapshot).or_else(|| described("ServiceImport", view?));
+        found.unwrap_or_else(|| format!("namespace {namespace} has no ServiceImport {name}"))
+    }
+}
+
+/// A Service with its slices.
+fn described(what: &str, view: &ServiceView) -> Option<String> {
+    let service = view.service.as_deref()?;
+    let slices: Vec<String> = view.slices().map(slice).collect();
+    let slices = match (&service.kind, slices.is_empty()) {
+        (ServiceKind::ExternalName(_), _) => String::new(),
+        (_, true) => "; no EndpointSlice".to_owned(),
+        (_, false) => format!("; {}", slices.join(", ")),
+    };
+    Some(format!("{what} {}/{}{}, {}{slices}", service.namespace, service.name, service.version, kind(service)))
 }
 
 fn kind(service: &Service) -> String {

@@ -1,11 +1,11 @@
 //! What a snapshot has under the name of a Service, an endpoint, a port or a Pod.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 
+use super::candidates::{Candidate, Target, address_record, ports_or_none};
 use crate::cluster::{Endpoint, EndpointSlice, Port, Resource, Service, ServiceKind, ServiceView, Snapshot};
 use crate::config::directive::{Kubernetes as Config, PodMode};
-use crate::dns::{Name, Query, RData, Record, RecordType, parse_name, rdata};
+use crate::dns::{Name, Query, Record, parse_name};
 
 /// What was found.
 #[derive(Debug)]
@@ -30,6 +30,35 @@ impl Found {
     pub fn records(answers: Vec<Record>) -> Self {
         Self::Records { answers, additional: Vec::new() }
     }
+
+    /// What it is, in words.
+    pub fn described(&self) -> &'static str {
+        match self {
+            Self::Nothing => "there is no such name",
+            Self::NoData => "the name exists, but has no record of this type",
+            Self::Records { .. } => "it answers",
+            Self::Alias(_) => "an alias, whose target is looked up",
+        }
+    }
+
+    /// Whether there is no record to be told.
+    pub fn is_negative(&self) -> bool {
+        matches!(self, Self::Nothing | Self::NoData)
+    }
+}
+
+/// Whose names are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Realm {
+    /// Services, and their endpoints.
+    Cluster,
+    /// ServiceImports, and their endpoints in all clusters (`multicluster`).
+    ClusterSet,
+    /// Services as they are reached from outside (`k8s_external`).
+    Outside {
+        /// Endpoints count where a Service has no address outside.
+        has_endpoints: bool,
+    },
 }
 
 /// One question to one snapshot.
@@ -38,6 +67,10 @@ pub struct Finder<'a> {
     pub query: &'a Query,
     /// The zone in the client's letter case.
     pub apex: &'a Name,
+    /// Whose names the zone has.
+    pub realm: Realm,
+    /// TTL of the records.
+    pub ttl: u32,
     /// The cluster.
     pub snapshot: &'a Snapshot,
     /// The options.
@@ -46,50 +79,61 @@ pub struct Finder<'a> {
     pub is_exposed: &'a dyn Fn(&str) -> bool,
 }
 
-/// An address and port that a name leads to. CoreDNS makes one for each address and port before it removes duplicates,
-/// and weights are made of their number.
-struct Candidate<'a> {
-    /// The name of the target below the zone; empty stands for the Service itself.
-    endpoint: Option<String>,
-    address: IpAddr,
-    /// None: there is no port.
-    port: Option<&'a Port>,
-}
-
 impl<'a> Finder<'a> {
     /// `SERVICE.NAMESPACE.svc`
     pub fn service(&self, namespace: &str, service: &str) -> Found {
         let Some((view, service)) = self.view(namespace, service) else { return Found::Nothing };
         match &service.kind {
-            ServiceKind::ExternalName(target) => match alias_target(target) {
+            ServiceKind::ExternalName(target) if self.realm == Realm::Cluster => match alias_target(target) {
                 Some(target) => Found::Alias(target),
                 None => Found::Nothing,
             },
-            ServiceKind::ClusterIp(_) if is_ignored(self.config, view, self.snapshot) => Found::Nothing,
-            ServiceKind::ClusterIp(_) => self.answer(&cluster_ip_candidates(service, |_| true), service),
-            ServiceKind::Headless => self.endpoints(view, service, |_| true),
+            _ => self.with_ports(view, service, |_| true),
         }
     }
 
-    /// `ENDPOINT.SERVICE.NAMESPACE.svc`: endpoints of Services with a cluster IP have names, too.
+    /// `_PORT._PROTOCOL.SERVICE.NAMESPACE.svc`
+    pub fn port(&self, namespace: &str, service: &str, port: &str, protocol: &str) -> Found {
+        let Some((view, service)) = self.view(namespace, service) else { return Found::Nothing };
+        let is_it = |of: &Port| of.name.eq_ignore_ascii_case(port) && of.protocol.eq_ignore_ascii_case(protocol);
+        self.with_ports(view, service, is_it)
+    }
+
+    /// The Service at these of its ports.
+    fn with_ports(&self, view: &'a ServiceView, service: &'a Service, is_port: impl Fn(&Port) -> bool) -> Found {
+        match (self.realm, &service.kind) {
+            (Realm::Outside { .. }, _) if is_outside(service) => self.answer(&outside(service, is_port), service),
+            (Realm::Outside { has_endpoints: false }, _) => Found::Nothing,
+            (Realm::Outside { .. }, ServiceKind::ClusterIp(_)) | (_, ServiceKind::ExternalName(_)) => Found::Nothing,
+            (_, ServiceKind::ClusterIp(_)) if self.is_ignored(view) => Found::Nothing,
+            (_, ServiceKind::ClusterIp(addresses)) => {
+                let ports = ports_or_none(&service.ports, &is_port);
+                match self.answer(&candidates(addresses, &ports), service) {
+                    // An import is there before it has an address.
+                    Found::Nothing if self.realm == Realm::ClusterSet && !ports.is_empty() => Found::NoData,
+                    found => found,
+                }
+            }
+            (_, ServiceKind::Headless) => self.endpoints(view, service, is_port),
+        }
+    }
+
+    /// `ENDPOINT.SERVICE.NAMESPACE.svc`: endpoints of Services with a cluster IP have names, too. Those of a cluster set have the
+    /// id of their cluster behind them.
     pub fn endpoint(&self, namespace: &str, service: &str, endpoint: &str) -> Found {
         let Some((view, service)) = self.view(namespace, service) else { return Found::Nothing };
-        if matches!(service.kind, ServiceKind::ExternalName(_)) || is_ignored(self.config, view, self.snapshot) {
-            return Found::Nothing;
-        }
-        let is_it = |of: &Endpoint, address: Option<IpAddr>| match address {
-            Some(address) => of.label(address, self.config.endpoint_pod_names) == endpoint,
+        let has_endpoints = match self.realm {
+            Realm::Cluster | Realm::ClusterSet => !self.is_ignored(view),
+            Realm::Outside { has_endpoints } => has_endpoints && !is_outside(service),
+        };
+        let is_alias = matches!(service.kind, ServiceKind::ExternalName(_));
+        let is_it = |slice: &EndpointSlice, of: &Endpoint, address: Option<IpAddr>| match address {
+            Some(address) => self.label(slice, of, address) == endpoint,
             None => of.hostname.as_ref().is_some_and(|hostname| hostname.eq_ignore_ascii_case(endpoint)),
         };
-        let names: Vec<String> = self
-            .slices(view)
-            .flat_map(EndpointSlice::ready)
-            .filter(|of| is_it(of, None))
-            .flat_map(|of| of.names.clone())
-            .collect();
-        let found = match names.is_empty() {
-            true => self.answer(&self.endpoint_candidates(view, is_it, |_| true), service),
-            false => self.domain_names(view, names, is_it, service),
+        let found = match has_endpoints && !is_alias {
+            true => self.endpoints_that(view, service, is_it, |_| true),
+            false => Found::Nothing,
         };
         match found {
             Found::Nothing if self.has_port_names(view, service, endpoint) => Found::NoData,
@@ -102,24 +146,24 @@ impl<'a> Finder<'a> {
     fn has_port_names(&self, view: &'a ServiceView, service: &'a Service, label: &str) -> bool {
         let Some(protocol) = label.strip_prefix('_') else { return false };
         let is_it = |port: &Port| !port.name.is_empty() && port.protocol.eq_ignore_ascii_case(protocol);
-        match &service.kind {
-            ServiceKind::ClusterIp(_) => service.ports.iter().any(is_it),
-            ServiceKind::Headless => {
-                self.slices(view).any(|slice| slice.ready().next().is_some() && slice.ports.iter().any(is_it))
-            }
-            ServiceKind::ExternalName(_) => false,
-        }
+        !matches!(self.with_ports(view, service, is_it), Found::Nothing)
     }
 
-    /// `_PORT._PROTOCOL.SERVICE.NAMESPACE.svc`
-    pub fn port(&self, namespace: &str, service: &str, port: &str, protocol: &str) -> Found {
-        let Some((view, service)) = self.view(namespace, service) else { return Found::Nothing };
-        let is_it = |of: &Port| of.name.eq_ignore_ascii_case(port) && of.protocol.eq_ignore_ascii_case(protocol);
-        match &service.kind {
-            ServiceKind::ExternalName(_) => Found::Nothing,
-            ServiceKind::ClusterIp(_) if is_ignored(self.config, view, self.snapshot) => Found::Nothing,
-            ServiceKind::ClusterIp(_) => self.answer(&cluster_ip_candidates(service, is_it), service),
-            ServiceKind::Headless => self.endpoints(view, service, is_it),
+    /// `ZONE.pin._zone.SERVICE.NAMESPACE.svc`: the ready endpoints of a headless Service in a topology zone. The name is there
+    /// whether they are or not.
+    pub fn zone(&self, namespace: &str, service: &str, zone: Option<&str>, is_preference: bool) -> Found {
+        let headless = |service: &Service| service.kind == ServiceKind::Headless;
+        let view = self.view(namespace, service).filter(|(_, service)| headless(service));
+        let Some((view, service)) = view else { return Found::Nothing };
+        let Some(zone) = zone else { return Found::NoData };
+        let is_in = |of: &Endpoint| of.zone.as_ref().is_some_and(|of| of.eq_ignore_ascii_case(zone));
+        let mut candidates = self.endpoint_candidates(view, |_, of, _| is_in(of), |_| true);
+        if candidates.is_empty() && is_preference {
+            candidates = self.endpoint_candidates(view, |_, _, _| true, |_| true);
+        }
+        match self.answer(&candidates, service) {
+            Found::Nothing => Found::NoData,
+            found => found,
         }
     }
 
@@ -134,7 +178,7 @@ impl<'a> Finder<'a> {
         if !is_there {
             return Found::Nothing;
         }
-        let record = address_record(&self.query.name, self.config.ttl, address);
+        let record = address_record(&self.query.name, self.ttl, address);
         match record.record_type() == self.query.record_type {
             true => Found::records(vec![record]),
             false => Found::NoData,
@@ -142,35 +186,52 @@ impl<'a> Finder<'a> {
     }
 
     fn view(&self, namespace: &str, service: &str) -> Option<(&'a ServiceView, &'a Service)> {
-        let view = self.snapshot.namespace(namespace).filter(|_| (self.is_exposed)(namespace))?.service(service)?;
+        let namespace = self.snapshot.namespace(namespace).filter(|_| (self.is_exposed)(namespace))?;
+        let view = match self.realm {
+            Realm::Cluster | Realm::Outside { .. } => namespace.service(service)?,
+            Realm::ClusterSet => namespace.import(service)?,
+        };
         Some((view, view.service.as_deref()?))
+    }
+
+    fn is_ignored(&self, view: &ServiceView) -> bool {
+        is_ignored(self.config, self.realm, view, self.snapshot)
     }
 
     /// The slices of a Service, none if endpoints are switched off.
     fn slices(&self, view: &'a ServiceView) -> impl Iterator<Item = &'a EndpointSlice> {
-        let is_on = !self.config.no_endpoints;
+        let is_on = has_endpoints(self.config, self.realm);
         view.slices().filter(move |_| is_on)
     }
 
-    fn endpoint_candidates(
+    /// The labels of an endpoint in front of those of its Service.
+    fn label(&self, slice: &EndpointSlice, endpoint: &Endpoint, address: IpAddr) -> String {
+        let label = endpoint.label(address, self.config.endpoint_pod_names);
+        match &slice.import {
+            Some(import) if self.realm == Realm::ClusterSet => format!("{label}.{}", import.cluster),
+            _ => label,
+        }
+    }
+
+    pub(super) fn endpoint_candidates(
         &self,
         view: &'a ServiceView,
-        is_wanted: impl Fn(&Endpoint, Option<IpAddr>) -> bool,
+        is_wanted: impl Fn(&EndpointSlice, &Endpoint, Option<IpAddr>) -> bool,
         is_port: impl Fn(&Port) -> bool,
     ) -> Vec<Candidate<'a>> {
         let mut candidates = Vec::new();
         for slice in self.slices(view) {
             let ports = ports_or_none(&slice.ports, &is_port);
             for (endpoint, address) in slice.ready_with_addresses() {
-                if !is_wanted(endpoint, Some(address)) {
+                if !is_wanted(slice, endpoint, Some(address)) {
                     continue;
                 }
-                let label = endpoint.label(address, self.config.endpoint_pod_names);
-                candidates.extend(ports.iter().map(|port| Candidate {
-                    endpoint: Some(label.clone()),
-                    address,
-                    port: *port,
-                }));
+                let label = self.label(slice, endpoint, address);
+                candidates.extend(
+                    ports
+                        .iter()
+                        .map(|port| Candidate { target: Target::Endpoint(label.clone(), address), port: *port }),
+                );
             }
         }
         candidates
@@ -178,125 +239,70 @@ impl<'a> Finder<'a> {
 
     /// All endpoints of a headless Service with these ports.
     fn endpoints(&self, view: &'a ServiceView, service: &Service, is_port: impl Fn(&Port) -> bool) -> Found {
-        let slices = self.slices(view).filter(|slice| !ports_or_none(&slice.ports, &is_port).is_empty());
-        let names: Vec<String> = slices.flat_map(EndpointSlice::ready).flat_map(|of| of.names.clone()).collect();
-        match names.is_empty() {
-            true => self.answer(&self.endpoint_candidates(view, |_, _| true, is_port), service),
-            false => self.domain_names(view, names, |_, _| true, service),
-        }
+        self.endpoints_that(view, service, |_, _, _| true, is_port)
     }
 
-    /// One domain name and nothing else is an alias; there cannot be two at one name, nor one beside addresses (RFC 2181
-    /// section 10.1), so then only the addresses count.
-    fn domain_names(
+    /// The endpoints that are wanted. One domain name and nothing else is an alias; there cannot be two at one name, nor one
+    /// beside addresses (RFC 2181 section 10.1), so then only the addresses count.
+    fn endpoints_that(
         &self,
         view: &'a ServiceView,
-        mut names: Vec<String>,
-        is_wanted: impl Fn(&Endpoint, Option<IpAddr>) -> bool,
         service: &Service,
+        is_wanted: impl Fn(&EndpointSlice, &Endpoint, Option<IpAddr>) -> bool,
+        is_port: impl Fn(&Port) -> bool,
     ) -> Found {
-        let candidates = self.endpoint_candidates(view, is_wanted, |_| true);
+        let slices = self.slices(view).filter(|slice| !ports_or_none(&slice.ports, &is_port).is_empty());
+        let endpoints = slices.flat_map(|slice| slice.ready().map(move |endpoint| (slice, endpoint)));
+        let wanted = endpoints.filter(|(slice, endpoint)| is_wanted(slice, endpoint, None));
+        let mut names: Vec<&String> = wanted.flat_map(|(_, endpoint)| &endpoint.names).collect();
         names.dedup();
+        let candidates = self.endpoint_candidates(view, &is_wanted, &is_port);
         match (candidates.is_empty(), names.as_slice()) {
-            (false, _) => self.answer(&candidates, service),
+            (false, _) | (true, []) => self.answer(&candidates, service),
             (true, [name]) => alias_target(name).map_or(Found::NoData, Found::Alias),
             (true, _) => Found::NoData,
         }
     }
+}
 
-    fn answer(&self, candidates: &[Candidate<'_>], service: &Service) -> Found {
-        if candidates.is_empty() {
-            return Found::Nothing;
-        }
-        let found = match self.query.record_type {
-            RecordType::A | RecordType::AAAA => Found::records(self.addresses(candidates)),
-            RecordType::SRV => self.services(candidates, service),
-            _ => Found::NoData,
-        };
-        match found {
-            Found::Records { answers, .. } if answers.is_empty() => Found::NoData,
-            found => found,
-        }
-    }
-
-    fn addresses(&self, candidates: &[Candidate<'_>]) -> Vec<Record> {
-        let mut seen = HashSet::new();
-        let addresses = candidates.iter().map(|candidate| candidate.address).filter(|address| seen.insert(*address));
-        addresses
-            .map(|address| address_record(&self.query.name, self.config.ttl, address))
-            .filter(|record| record.record_type() == self.query.record_type)
-            .collect()
-    }
-
-    /// SRV records with the addresses of their targets. The weight is a hundred shared among all candidates.
-    fn services(&self, candidates: &[Candidate<'_>], service: &Service) -> Found {
-        let weight = u16::try_from(100 / candidates.len()).unwrap_or(100).max(1);
-        let (mut targets, mut addresses) = (HashSet::new(), HashSet::new());
-        let (mut answers, mut additional) = (Vec::new(), Vec::new());
-        for candidate in candidates {
-            let Some(number) = candidate.port.and_then(|port| port.number) else { continue };
-            let prefix = candidate.endpoint.as_ref().map(|label| format!("{label}.")).unwrap_or_default();
-            let labels = format!("{prefix}{}.{}.svc", service.name, service.namespace);
-            // A target that is longer than a name may be has no record.
-            let Some(target) = below(&labels, self.apex) else { continue };
-            if targets.insert((labels.clone(), number)) {
-                let srv = RData::SRV(rdata::SRV::new(0, weight, number, target.clone()));
-                answers.push(Record::from_rdata(self.query.name.clone(), self.config.ttl, srv));
-            }
-            if addresses.insert((labels, candidate.address)) {
-                additional.push(address_record(&target, self.config.ttl, candidate.address));
-            }
-        }
-        Found::Records { answers, additional }
-    }
+/// Whether slices count: `noendpoints` says nothing of other clusters.
+fn has_endpoints(config: &Config, realm: Realm) -> bool {
+    !config.no_endpoints || realm == Realm::ClusterSet
 }
 
 /// `ignore empty_service`: without a ready endpoint a Service with a cluster IP is not there.
-pub fn is_ignored(config: &Config, view: &ServiceView, snapshot: &Snapshot) -> bool {
+pub fn is_ignored(config: &Config, realm: Realm, view: &ServiceView, snapshot: &Snapshot) -> bool {
+    let has_endpoints = has_endpoints(config, realm);
     // Before the slices are heard of, nothing is known to be empty.
-    let is_known = config.no_endpoints || snapshot.is_synced(Resource::EndpointSlices);
+    let is_known = !has_endpoints || snapshot.is_synced(Resource::EndpointSlices);
     let has_cluster_ip = view.service.as_ref().is_some_and(|service| service.cluster_ips().next().is_some());
-    let is_empty = || config.no_endpoints || view.slices().all(|slice| slice.ready().next().is_none());
+    let is_empty = || !has_endpoints || view.slices().all(|slice| slice.ready().next().is_none());
     config.ignore_empty_service && is_known && has_cluster_ip && is_empty()
 }
 
-fn cluster_ip_candidates(service: &Service, is_port: impl Fn(&Port) -> bool) -> Vec<Candidate<'_>> {
-    let ports = ports_or_none(&service.ports, &is_port);
-    let addresses = service.cluster_ips();
-    addresses
-        .flat_map(|address| ports.iter().map(move |port| Candidate { endpoint: None, address, port: *port }))
-        .collect()
+fn is_outside(service: &Service) -> bool {
+    !service.external_addresses.is_empty() || !service.external_names.is_empty()
 }
 
-/// The ports that are wanted. Where there are no ports at all, no port: it has addresses, but no SRV and no name.
-fn ports_or_none<'p>(ports: &'p [Port], is_wanted: &impl Fn(&Port) -> bool) -> Vec<Option<&'p Port>> {
-    const NO_PORT: Port = Port { name: String::new(), protocol: String::new(), number: None };
-    match ports {
-        [] if is_wanted(&NO_PORT) => vec![None],
-        ports => ports.iter().filter(|port| is_wanted(port)).map(Some).collect(),
-    }
+fn candidates<'p>(addresses: &[IpAddr], ports: &[Option<&'p Port>]) -> Vec<Candidate<'p>> {
+    let targets = addresses.iter().flat_map(|address| ports.iter().map(|port| (Target::Service(*address), *port)));
+    targets.map(|(target, port)| Candidate { target, port }).collect()
+}
+
+/// The addresses and names of a Service outside the cluster.
+fn outside(service: &Service, is_port: impl Fn(&Port) -> bool) -> Vec<Candidate<'_>> {
+    let ports = ports_or_none(&service.ports, &is_port);
+    let names = service.external_names.iter().filter_map(|name| alias_target(name));
+    let elsewhere = names.flat_map(|name| {
+        ports.iter().map(move |port| Candidate { target: Target::Elsewhere(name.clone()), port: *port })
+    });
+    let mut candidates = candidates(&service.external_addresses, &ports);
+    candidates.extend(elsewhere);
+    candidates
 }
 
 /// The name that an alias is for; None: an address, or no name.
 fn alias_target(text: &str) -> Option<Name> {
     let is_address = text.parse::<IpAddr>().is_ok();
     (!is_address).then(|| parse_name(text).ok())?
-}
-
-/// A name of labels below a zone, letter case kept; None: it would be too long, or a label is none.
-pub fn below(labels: &str, zone: &Name) -> Option<Name> {
-    let relative: Vec<&[u8]> = labels.split('.').map(str::as_bytes).collect();
-    let is_legal = relative.iter().all(|label| (1..=63).contains(&label.len()));
-    let mut name = is_legal.then(|| Name::from_labels(relative.into_iter().chain(zone.iter())).ok())??;
-    name.set_fqdn(true);
-    Some(name)
-}
-
-/// An A or AAAA record.
-pub fn address_record(name: &Name, ttl: u32, address: IpAddr) -> Record {
-    let data = match address {
-        IpAddr::V4(address) => RData::A(rdata::A(address)),
-        IpAddr::V6(address) => RData::AAAA(rdata::AAAA(address)),
-    };
-    Record::from_rdata(name.clone(), ttl, data)
 }

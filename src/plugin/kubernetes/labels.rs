@@ -2,6 +2,7 @@
 //! that do not exist, too.
 
 use super::Kubernetes;
+use crate::cluster::{ClusterName, Schema};
 use crate::config::directive::PodMode;
 use crate::dns::{Metadata, Name, Query, label_count};
 
@@ -12,7 +13,8 @@ impl Kubernetes {
             self.tell_client(query, metadata);
         }
         let Some(zone) = self.zone_of(&query.name) else { return };
-        let Some(parts) = Parts::of(&query.name, zone) else {
+        let schema = self.schema(zone);
+        let Some(parts) = Parts::special(&query.name, zone, schema).or_else(|| Parts::of(&query.name, zone)) else {
             return metadata.tell("kubernetes/parse-error", || "invalid query name".to_owned());
         };
         for (label, part) in [
@@ -24,6 +26,11 @@ impl Kubernetes {
             ("kubernetes/kind", parts.kind),
         ] {
             metadata.tell(label, || part);
+        }
+        match schema {
+            Schema::Cluster => {}
+            Schema::ZonalCluster => metadata.tell("kubernetes/zone", || parts.zone),
+            Schema::ClusterSet => metadata.tell("kubernetes/cluster", || parts.cluster),
         }
     }
 
@@ -47,9 +54,25 @@ struct Parts {
     service: String,
     namespace: String,
     kind: String,
+    zone: String,
+    cluster: String,
 }
 
 impl Parts {
+    /// Of a name that only this schema has.
+    fn special(name: &Name, zone: &Name, schema: Schema) -> Option<Self> {
+        let kind = "svc".to_owned();
+        match ClusterName::parse(name, zone, schema)? {
+            ClusterName::Zone { namespace, service, zone, .. } => {
+                Some(Self { namespace, service, kind, zone: zone?, ..Self::default() })
+            }
+            ClusterName::EndpointOfCluster { namespace, service, cluster, endpoint } => {
+                Some(Self { namespace, service, kind, cluster, endpoint, ..Self::default() })
+            }
+            _ => None,
+        }
+    }
+
     /// Of a name in a zone; None: it has too many labels, or another kind than `svc` and `pod`.
     fn of(name: &Name, zone: &Name) -> Option<Self> {
         let name = name.to_lowercase();
@@ -102,5 +125,20 @@ mod tests {
         check("a._http._tcp.web.shop.svc.", None);
         check("web.shop.", None);
         check("dns-version.", None);
+    }
+
+    #[test]
+    fn topology_zones_and_clusters_are_parts_where_there_are_such_names() {
+        let zone = parse_name("cluster.local.").unwrap();
+        let special = |schema, name: &str| {
+            let parts = Parts::special(&parse_name(&format!("{name}.cluster.local.")).unwrap(), &zone, schema)?;
+            Some([parts.endpoint, parts.cluster, parts.zone, parts.service, parts.namespace, parts.kind].join(" "))
+        };
+        let zonal = special(Schema::ZonalCluster, "a.b.pin._zone.web.shop.svc");
+        assert_eq!(zonal.as_deref(), Some("  a.b web shop svc"));
+        let endpoint = special(Schema::ClusterSet, "db-0.east.web.shop.svc");
+        assert_eq!(endpoint.as_deref(), Some("db-0 east  web shop svc"));
+        assert_eq!(special(Schema::Cluster, "db-0.east.web.shop.svc"), None);
+        assert_eq!(special(Schema::ZonalCluster, "pin._zone.web.shop.svc"), None);
     }
 }

@@ -4,10 +4,13 @@
 //! everything that could show it has been listed (`certainty`); before that it is SERVFAIL, also where `fallthrough`
 //! would pass it on.
 
+mod candidates;
 mod certainty;
 mod explain;
-mod found;
+pub(super) mod found;
 mod labels;
+pub(super) mod outcome;
+mod outside;
 mod reverse;
 mod transfer;
 
@@ -17,11 +20,14 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
-use self::found::{Finder, Found};
+pub(super) use self::candidates::{address_record, below};
+use self::found::{Finder, Found, Realm};
+use self::outcome::Outcome;
+pub use self::outside::FromOutside;
 use super::Router;
-use crate::cluster::{ClusterName, Selector, ServiceKind, Snapshot, Store};
+use crate::cluster::{ClusterName, Pod, Schema, Selector, ServiceKind, Snapshot, Store};
 use crate::config::directive::{Kubernetes as Config, PodMode};
-use crate::dns::{Answer, Name, Query, RData, Record, RecordType, ResponseCode, is_reverse, label_count, rdata};
+use crate::dns::{Answer, Name, Query, RData, Record, RecordType, is_reverse, label_count, rdata};
 
 /// The name of the plugin in metrics.
 pub const NAME: &str = "kubernetes";
@@ -71,27 +77,30 @@ impl Kubernetes {
         let snapshot = self.store.load().clone();
         let found = self.find(query, &apex, &snapshot);
         query.explain(NAME, || self.describe(query, &apex, &snapshot, &found));
-        let is_negative = matches!(found, Found::Nothing | Found::NoData);
-        if is_negative && !self.is_certain(query, &apex, &snapshot) {
-            query.explain(NAME, || {
-                "not everything that it depends on was listed yet: SERVFAIL, not NXDOMAIN".to_owned()
-            });
-            let answer =
-                Answer::serv_fail("the Kubernetes API was not heard yet").with_extended_error(14, "not synced");
-            return Some(answer.by(NAME));
-        }
-        if matches!(found, Found::Nothing) && self.config.fallthrough.covers(&query.name) {
-            query.explain(NAME, || "falls through to the next plugin (`fallthrough`)".to_owned());
-            return None;
-        }
-        let soa = || self.soa(&apex, snapshot.serial());
-        let answer = match found {
-            Found::Nothing => Answer::nx_domain(Some(soa())),
-            Found::NoData => Answer::no_data(Some(soa())),
-            Found::Records { answers, additional } => Answer::positive(answers).with_additional(additional),
-            Found::Alias(target) => self.follow(query, target, router, soa).await,
+        let outcome = Outcome {
+            plugin: NAME,
+            query,
+            router,
+            ttl: self.config.ttl,
+            is_certain: !found.is_negative() || self.is_certain(query, &apex, &snapshot),
+            falls_through: self.config.fallthrough.covers(&query.name),
+            soa: || self.soa(&apex, snapshot.serial()),
         };
-        Some(answer.by(NAME))
+        outcome.of(found).await
+    }
+
+    /// The search list of the Pod that asks, as far as the cluster makes it: for a name in one of its domains, and where it is
+    /// certain which namespace the address stands for. None: it is not.
+    pub fn search_domains(&self, query: &Query) -> Option<[Name; 3]> {
+        let zone = self.zone_of(&query.name).filter(|zone| !is_reverse(zone) && !self.is_cluster_set(zone))?;
+        let snapshot = self.store.load();
+        // All Pods of the host network have the address of their node, and so have processes that are no Pods.
+        let mut pods = snapshot.pods_at(query.client.ip().to_canonical());
+        let first = pods.next().filter(|_| self.config.pods == PodMode::Verified)?;
+        let is_same = |pod: &Pod| pod.namespace == first.namespace && !pod.is_on_host_network;
+        let is_certain = is_same(first) && pods.all(is_same);
+        is_certain
+            .then(|| Some([below(&format!("{}.svc", first.namespace), zone)?, below("svc", zone)?, zone.clone()]))?
     }
 
     /// Waits for the first sync, as long as the server starts: until then an answer may be a part of what it is to be.
@@ -107,26 +116,42 @@ impl Kubernetes {
         self.config.zones.iter().filter(|zone| zone.zone_of(name)).max_by_key(|zone| label_count(zone))
     }
 
-    /// The first zone that is not a reverse zone: the names in PTR records are below it.
+    /// The first cluster domain: the names in PTR records are below it.
     fn primary_zone(&self) -> Option<&Name> {
-        self.config.zones.iter().find(|zone| !is_reverse(zone))
+        self.config.zones.iter().find(|zone| !is_reverse(zone) && !self.is_cluster_set(zone))
+    }
+
+    /// Whether the names of a zone are those of a cluster set.
+    fn is_cluster_set(&self, apex: &Name) -> bool {
+        self.config.multicluster.iter().any(|zone| zone.zone_of(apex))
+    }
+
+    fn schema(&self, apex: &Name) -> Schema {
+        match self.is_cluster_set(apex) {
+            true => Schema::ClusterSet,
+            false if self.config.zonal => Schema::ZonalCluster,
+            false => Schema::Cluster,
+        }
     }
 
     fn find(&self, query: &Query, apex: &Name, snapshot: &Snapshot) -> Found {
         if is_reverse(apex) {
             return self.find_reverse(query, apex, snapshot);
         }
-        let Some(name) = ClusterName::parse(&query.name, apex) else { return Found::Nothing };
+        let schema = self.schema(apex);
+        let Some(name) = ClusterName::parse(&query.name, apex, schema) else { return Found::Nothing };
         let finder = Finder {
             query,
             apex,
+            realm: if schema == Schema::ClusterSet { Realm::ClusterSet } else { Realm::Cluster },
+            ttl: self.config.ttl,
             snapshot,
             config: &self.config,
             is_exposed: &|namespace| self.is_exposed(namespace, snapshot),
         };
         match name {
             ClusterName::Apex => self.find_apex(query, apex, snapshot),
-            ClusterName::Version => self.find_version(query),
+            ClusterName::Version => find_version(query, schema),
             ClusterName::NameServer => self.find_name_server(query, apex, snapshot),
             ClusterName::EmptyNonTerminal => Found::NoData,
             ClusterName::Namespace(namespace) => no_data_if(self.is_exposed(&namespace, snapshot)),
@@ -136,6 +161,12 @@ impl Kubernetes {
             ClusterName::Pod { namespace, address } => finder.pod(&namespace, address),
             ClusterName::Service { namespace, service } => finder.service(&namespace, &service),
             ClusterName::Endpoint { namespace, service, endpoint } => finder.endpoint(&namespace, &service, &endpoint),
+            ClusterName::EndpointOfCluster { namespace, service, cluster, endpoint } => {
+                finder.endpoint(&namespace, &service, &format!("{endpoint}.{cluster}"))
+            }
+            ClusterName::Zone { namespace, service, zone, is_preference } => {
+                finder.zone(&namespace, &service, zone.as_deref(), is_preference)
+            }
             ClusterName::Port { namespace, service, port, protocol } => {
                 finder.port(&namespace, &service, &port, &protocol)
             }
@@ -158,14 +189,6 @@ impl Kubernetes {
             RecordType::NS => self.find_name_servers(query, apex, snapshot),
             _ => Found::NoData,
         }
-    }
-
-    fn find_version(&self, query: &Query) -> Found {
-        if query.record_type != RecordType::TXT {
-            return Found::NoData;
-        }
-        let version = RData::TXT(rdata::TXT::new(vec!["1.1.0".to_owned()]));
-        Found::records(vec![Record::from_rdata(query.name.clone(), VERSION_TTL, version)])
     }
 
     /// The names of this server below a zone, with their addresses: of the Services that it is an endpoint of, or of their
@@ -200,13 +223,20 @@ impl Kubernetes {
     }
 
     fn find_name_servers(&self, query: &Query, apex: &Name, snapshot: &Snapshot) -> Found {
-        let base = if is_reverse(apex) { self.primary_zone().unwrap_or(apex) } else { apex };
+        let is_of_cluster = !is_reverse(apex) && !self.is_cluster_set(apex);
+        let base = self.primary_zone().filter(|_| !is_of_cluster).unwrap_or(apex);
         let (mut answers, mut additional) = (Vec::new(), Vec::new());
-        for (name, addresses) in self.own_names(query, apex, snapshot) {
-            let Some(name) = found::below(&name, base) else { continue };
+        let mut names = self.own_names(query, apex, snapshot);
+        if self.is_cluster_set(base) {
+            // Where there is nothing but a cluster set, Services of this cluster have no names; what `ns.dns` has, see below.
+            let addresses: BTreeSet<IpAddr> = names.drain(..).flat_map(|(_, addresses)| addresses).collect();
+            names.push(("ns.dns".to_owned(), addresses.into_iter().collect()));
+            names.retain(|(_, addresses)| !addresses.is_empty());
+        }
+        for (name, addresses) in names {
+            let Some(name) = below(&name, base) else { continue };
             answers.push(Record::from_rdata(query.name.clone(), self.config.ttl, RData::NS(rdata::NS(name.clone()))));
-            additional
-                .extend(addresses.into_iter().map(|address| found::address_record(&name, self.config.ttl, address)));
+            additional.extend(addresses.into_iter().map(|address| address_record(&name, self.config.ttl, address)));
         }
         match answers.is_empty() {
             true => Found::NoData,
@@ -220,7 +250,7 @@ impl Kubernetes {
         let addresses: BTreeSet<IpAddr> = names.into_iter().flat_map(|(_, addresses)| addresses).collect();
         let records: Vec<Record> = addresses
             .into_iter()
-            .map(|address| found::address_record(&query.name, self.config.ttl, address))
+            .map(|address| address_record(&query.name, self.config.ttl, address))
             .filter(|record| record.record_type() == query.record_type)
             .collect();
         match records.is_empty() {
@@ -232,53 +262,23 @@ impl Kubernetes {
     /// The SOA. Its MINIMUM is the `ttl` of the directive, and so is its TTL (RFC 2308 section 3), but for at most five
     /// minutes, as in CoreDNS.
     fn soa(&self, apex: &Name, serial: u32) -> Record {
-        let below_apex = |labels: &str| found::below(labels, apex).unwrap_or_else(|| apex.clone());
+        let below_apex = |labels: &str| below(labels, apex).unwrap_or_else(|| apex.clone());
         let soa =
             rdata::SOA::new(below_apex("ns.dns"), below_apex("hostmaster"), serial, 7200, 1800, 86400, self.config.ttl);
         Record::from_rdata(apex.clone(), self.config.ttl.min(SOA_TTL_MAX), RData::SOA(soa))
     }
+}
 
-    /// An alias, and what its target leads to.
-    async fn follow(&self, query: &Query, target: Name, router: &Router, soa: impl Fn() -> Record) -> Answer {
-        let alias = Record::from_rdata(query.name.clone(), self.config.ttl, RData::CNAME(rdata::CNAME(target.clone())));
-        match query.record_type {
-            RecordType::CNAME => return Answer::positive(vec![alias]),
-            RecordType::A | RecordType::AAAA => {}
-            _ => return Answer::no_data(Some(soa())),
-        }
-        let end = router.follow_up(query, target, query.record_type).await;
-        if end.is_dropped() {
-            return end;
-        }
-        match end.response_code() {
-            ResponseCode::NoError | ResponseCode::NXDomain => {
-                let mut answers = vec![alias];
-                let authority = if end.is_no_data() || end.is_nx_domain() || end.answers.iter().all(is_alias) {
-                    end.authority.clone()
-                } else {
-                    Vec::new()
-                };
-                // RFC 6604 section 3: the response code is that of the last name of the chain.
-                let code = end.response_code();
-                let is_truncated = end.is_truncated();
-                answers.extend(end.answers);
-                Answer::positive(answers)
-                    .with_authority(authority)
-                    .with_response_code(code)
-                    .with_truncated(is_truncated)
-            }
-            // No block of this server knows the target: the client has to ask somebody else.
-            ResponseCode::Refused if end.source().is_empty() => Answer::positive(vec![alias]),
-            code => Answer::serv_fail(format!("the target of the alias could not be resolved: {code}"))
-                .with_extended_error(22, "target of an alias"),
-        }
+/// The version of the specification that the names follow: that of clusters, or that of cluster sets, for which CoreDNS says 1.1.0, too.
+fn find_version(query: &Query, schema: Schema) -> Found {
+    if query.record_type != RecordType::TXT {
+        return Found::NoData;
     }
+    let text = if schema == Schema::ClusterSet { "1.0.0" } else { "1.1.0" };
+    let version = RData::TXT(rdata::TXT::new(vec![text.to_owned()]));
+    Found::records(vec![Record::from_rdata(query.name.clone(), VERSION_TTL, version)])
 }
 
 fn no_data_if(exists: bool) -> Found {
     if exists { Found::NoData } else { Found::Nothing }
-}
-
-fn is_alias(record: &Record) -> bool {
-    record.record_type() == RecordType::CNAME
 }

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use super::Kubernetes;
-use super::found::{Found, below, is_ignored};
+use super::below;
+use super::found::{Found, Realm, is_ignored};
 use crate::cluster::{EndpointSlice, ObjectKey, ServiceKind, Snapshot};
 use crate::dns::{Name, Query, RData, Record, RecordType, address_of_reverse_name, rdata};
 
@@ -41,7 +42,7 @@ impl Kubernetes {
         let is_served = |key: &&ObjectKey| {
             let view = snapshot.namespace(&key.namespace).and_then(|view| view.service(&key.name));
             self.is_exposed(&key.namespace, snapshot)
-                && view.is_some_and(|view| !is_ignored(&self.config, view, snapshot))
+                && view.is_some_and(|view| !is_ignored(&self.config, Realm::Cluster, view, snapshot))
         };
         let key = snapshot.services_at(address).find(is_served)?;
         Some(format!("{}.{}.svc", key.name, key.namespace))

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::found::{Finder, Found, below};
-use super::{Config, Kubernetes};
+use super::found::{Finder, Found, Realm};
+use super::{Config, Kubernetes, below};
 use crate::cluster::{ObjectKey, Service, ServiceKind, ServiceView, Snapshot};
 use crate::dns::{Name, Query, RData, Record, RecordType, Transfer, is_reverse, rdata};
 
@@ -19,9 +19,9 @@ struct Listing {
 
 impl Kubernetes {
     /// Whether a name is that of a zone that can be transferred. Unlike in CoreDNS, a reverse zone cannot: what it holds is
-    /// found by address only.
+    /// found by address only; nor can a cluster set, where CoreDNS lists the Services of this cluster.
     pub fn is_apex(&self, name: &Name) -> bool {
-        self.config.zones.contains(name) && !is_reverse(name)
+        self.config.zones.contains(name) && !is_reverse(name) && !self.is_cluster_set(name)
     }
 
     /// All records of a zone, and its serial: SOA, name servers with their addresses, and for each Service its addresses, ports
@@ -87,6 +87,8 @@ impl Listing {
             let finder = Finder {
                 query: &Query::of_our_own(name.clone(), *record_type),
                 apex: &self.apex,
+                realm: Realm::Cluster,
+                ttl: self.config.ttl,
                 snapshot: &self.snapshot,
                 config: &self.config,
                 is_exposed: &|namespace| self.exposed.contains(namespace),

@@ -16,9 +16,6 @@ use super::convert::{self, Reading};
 use super::owner::Update;
 use crate::cluster::{Change, Resource, Selector, Snapshot};
 
-/// The resources that manifests may hold, in the order in which they are applied.
-const RESOURCES: [Resource; 4] = [Resource::Namespaces, Resource::Services, Resource::EndpointSlices, Resource::Pods];
-
 /// How often files are looked at.
 const POLL: Duration = Duration::from_secs(2);
 /// Larger files are refused.
@@ -222,11 +219,11 @@ impl Objects {
                 Err(error) => manifests.warnings.push(format!("{place}: {error}")),
             }
         }
-        for resource in RESOURCES {
+        for resource in Resource::ALL {
             manifests.changes.push(Change::ListStarted(resource));
             for reading in readings.remove(&resource).unwrap_or_default() {
                 let is_selected =
-                    resource == Resource::Namespaces || labels.is_none_or(|selector| selector.matches(&reading.labels));
+                    !resource.has_selector() || labels.is_none_or(|selector| selector.matches(&reading.labels));
                 if is_selected && !matches!(reading.change, Change::Removed(..)) {
                     manifests.changes.push(reading.change);
                 }
@@ -245,6 +242,7 @@ fn resource(kind: &str, api_version: Option<&str>) -> Option<Resource> {
         "Namespace" if is_expected("") => Some(Resource::Namespaces),
         "Service" if is_expected("") => Some(Resource::Services),
         "Pod" if is_expected("") => Some(Resource::Pods),
+        "ServiceImport" if is_expected("multicluster.x-k8s.io") => Some(Resource::ServiceImports),
         "EndpointSlice" if is_expected("discovery.k8s.io") => Some(Resource::EndpointSlices),
         _ => None,
     }

@@ -87,11 +87,11 @@ fn a_later_document_completes_an_object() {
 }
 
 #[test]
-fn a_selector_holds_for_all_but_namespaces() {
+fn a_selector_holds_for_all_but_namespaces_and_imports() {
     let text = "kind: Namespace\nmetadata: {name: n}\n---\nkind: Service\nmetadata: {name: a, labels: {x: y}}\n---\n\
-                kind: Service\nmetadata: {name: b}\n";
+                kind: Service\nmetadata: {name: b}\n---\nkind: ServiceImport\nmetadata: {name: c}\n";
     let selector = Selector::parse("x=y").expect("a selector");
-    assert_eq!(Manifests::parse("a", text, Some(&selector)).changes.len(), 2 + 8);
+    assert_eq!(Manifests::parse("a", text, Some(&selector)).changes.len(), 3 + 2 * Resource::ALL.len());
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn the_golden_cluster_is_read_without_a_warning() {
     assert_eq!(manifests.warnings, Vec::<String>::new());
     let mut snapshot = Snapshot::default();
     manifests.apply(&mut snapshot, 1);
-    for resource in RESOURCES {
+    for resource in Resource::ALL {
         assert!(snapshot.is_synced(resource) && snapshot.count(resource) > 5, "{resource:?}");
     }
 }

@@ -8,6 +8,7 @@ use kube::api::{ListParams, WatchParams};
 use kube::client::Body;
 use kube::core::Request;
 use serde::Deserialize;
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::end::End;
@@ -38,22 +39,29 @@ pub struct Api {
     server: ApiServer,
     metrics: Arc<Metrics>,
     request: Request,
+    /// The path of another version of the same resource, which not every server has.
+    other_version: Option<Request>,
     label_selector: Option<String>,
     field_selector: Option<String>,
 }
 
 impl Api {
-    /// The objects of all namespaces; `labels` does not hold for Namespaces.
+    /// The objects of all namespaces; `labels` does not hold for every resource.
     pub fn new(server: ApiServer, metrics: Arc<Metrics>, resource: Resource, labels: Option<String>) -> Self {
-        let group = match resource {
-            Resource::Namespaces | Resource::Services | Resource::Pods => "/api/v1",
-            Resource::EndpointSlices => "/apis/discovery.k8s.io/v1",
+        let (group, other) = match resource {
+            Resource::Namespaces | Resource::Services | Resource::Pods => ("/api/v1", None),
+            Resource::EndpointSlices => ("/apis/discovery.k8s.io/v1", None),
+            Resource::ServiceImports => {
+                ("/apis/multicluster.x-k8s.io/v1beta1", Some("/apis/multicluster.x-k8s.io/v1alpha1"))
+            }
         };
+        let request = |group: &str| Request::new(format!("{group}/{}", resource.plural()));
         Self {
             server,
             metrics,
-            request: Request::new(format!("{group}/{}", resource.plural())),
-            label_selector: labels.filter(|_| resource != Resource::Namespaces),
+            request: request(group),
+            other_version: other.map(request),
+            label_selector: labels.filter(|_| resource.has_selector()),
             field_selector: (resource == Resource::Pods).then(|| LIVE_PODS.to_owned()),
         }
     }
@@ -63,8 +71,16 @@ impl Api {
         &self.server.host
     }
 
+    /// Asks for another version of the resource from now on, if there is one: this one is not there.
+    pub fn try_other_version(&mut self) {
+        if let Some(other) = &mut self.other_version {
+            std::mem::swap(&mut self.request, other);
+        }
+    }
+
     /// Whether the server streams lists: from Kubernetes 1.34 on it does so unless told otherwise.
     pub async fn can_stream(&self) -> Result<bool, End> {
+        let _place = self.place().await;
         let octets = timeout(PAGE, self.body(Ask::Version, ERROR_MAX_BYTES)).await.map_err(late)??;
         let version: Version = serde_json::from_slice(&octets).unwrap_or_default();
         Ok((number(&version.major), number(&version.minor)) >= (1, 34))
@@ -79,11 +95,13 @@ impl Api {
             continue_token: continue_token.map(str::to_owned),
             ..Default::default()
         };
+        let _place = self.place().await;
         timeout(BEGIN + PAGE, self.body(Ask::Page(&parameters), PAGE_MAX_BYTES)).await.map_err(late)?
     }
 
     /// The newest resource version of the server's store. None: it does not say.
     pub async fn newest_version(&self) -> Result<Option<u64>, End> {
+        let _place = self.place().await;
         let octets = match timeout(NEWEST, self.body(Ask::Newest, EVENT_MAX_BYTES)).await {
             Ok(Ok(octets)) => octets,
             Ok(Err(end @ End::Unreachable(_))) => return Err(end),
@@ -102,8 +120,18 @@ impl Api {
             bookmarks: true,
             send_initial_events: from.is_none(),
         };
+        let _place = self.place().await;
         let body = self.send(Ask::Watch(&parameters, from.unwrap_or_default())).await?;
         Ok(Events { body, received: Vec::new(), searched: 0 })
+    }
+
+    /// A place among the requests that are under way; no deadline counts before it is there.
+    async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        let wanted = Instant::now();
+        let place = self.server.pace.wait().await;
+        let waits = &self.metrics.kubernetes_rest_client_rate_limiter_duration_seconds;
+        waits.with_label_values(&["GET", self.host()]).observe(wanted.elapsed().as_secs_f64());
+        place
     }
 
     async fn body(&self, ask: Ask<'_>, max: usize) -> Result<Vec<u8>, End> {

@@ -84,6 +84,9 @@ impl Reflector {
                     Err(end) => end,
                 },
             };
+            if matches!(end, End::Refused { code: 404, .. }) {
+                self.api.try_other_version();
+            }
             let next = self.plan.ended(&end, rand::random());
             self.report(&end, &next);
             sleep(next.wait).await;
@@ -264,7 +267,8 @@ mod tests {
     async fn reflector(plan: Plan) -> (Reflector, mpsc::Receiver<Update>) {
         let source =
             crate::config::directive::ObjectSource::Endpoint { url: "http://127.0.0.1:1".to_owned(), tls: None };
-        let settings = crate::watch::Settings { source, kubeconfig: None, context: None, labels: None };
+        let settings =
+            crate::watch::Settings { source, kubeconfig: None, context: None, labels: None, pace: Default::default() };
         let Ok(Source::Api(server)) = source::find(&settings).await else { panic!("a client") };
         let (updates, received) = mpsc::channel(64);
         let mut reflector = Reflector::new(server, Resource::Services, None, updates, Arc::new(Metrics::new()));

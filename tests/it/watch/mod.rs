@@ -5,6 +5,7 @@
 
 mod answers;
 mod faults;
+mod imports;
 mod lost;
 mod metrics;
 mod recorded;

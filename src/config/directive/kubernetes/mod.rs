@@ -1,12 +1,16 @@
 //! `kubernetes [ZONES...] { ... }`: the names of a cluster.
 
-use std::path::PathBuf;
+mod pace;
+mod source;
+
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::serde_as;
 
+pub use self::pace::ApiPace;
+pub use self::source::ObjectSource;
 use super::{Directive, Fallthrough, Opt, Reference, is_default};
 use crate::config::corefile::{CorefileError, Cursor, Writer};
 use crate::config::selector::Selector;
@@ -49,36 +53,19 @@ pub struct Kubernetes {
     /// A Service with a cluster IP but without ready endpoints does not exist.
     #[serde(skip_serializing_if = "is_default")]
     pub ignore_empty_service: bool,
+    /// Zones of a cluster set: names of ServiceImports.
+    #[serde_as(as = "Expanded")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub multicluster: Vec<Name>,
+    /// Headless Services have names for the endpoints of one topology zone.
+    #[serde(skip_serializing_if = "is_default")]
+    pub zonal: bool,
+    /// How often the API server is asked.
+    #[serde(skip_serializing_if = "is_default")]
+    pub apiserver: ApiPace,
     /// How long the server waits for the first sync before it answers.
     #[serde_as(as = "AsText")]
     pub startup_timeout: Duration,
-}
-
-/// Where Kubernetes objects come from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ObjectSource {
-    /// The service account of the Pod; or else `--kubeconfig`, KUBECONFIG, ~/.kube/config.
-    #[default]
-    Cluster,
-    /// A kubeconfig file (`kubeconfig FILE [CONTEXT]`).
-    Kubeconfig {
-        /// The file.
-        file: PathBuf,
-        /// The context in it; None: its current one.
-        #[serde(default, skip_serializing_if = "is_default")]
-        context: Option<String>,
-    },
-    /// The URL of an API server, with an optional certificate, key and authority (`endpoint URL`, `tls CERT KEY CA`).
-    Endpoint {
-        /// The URL.
-        url: String,
-        /// Certificate, key and authority.
-        #[serde(default, skip_serializing_if = "is_default")]
-        tls: Option<(PathBuf, PathBuf, PathBuf)>,
-    },
-    /// A file or folder of manifests (`manifests PATH`, ours).
-    Manifests(PathBuf),
 }
 
 /// How names below `pod.cluster.local.` are answered.
@@ -118,6 +105,9 @@ impl Default for Kubernetes {
             no_endpoints: false,
             fallthrough: Fallthrough::default(),
             ignore_empty_service: false,
+            multicluster: Vec::new(),
+            zonal: false,
+            apiserver: ApiPace::default(),
             startup_timeout: Duration::from_secs(5),
         }
     }
@@ -130,7 +120,8 @@ impl Directive for Kubernetes {
         name: "kubernetes",
         syntax: "kubernetes [ZONES...] { ... }",
         summary: "The names of a cluster, by the Kubernetes DNS specification 1.1. Without zones: those of the block; one must not be a reverse zone.\n\nRights: list and \
-                  watch of namespaces, services and endpointslices.discovery.k8s.io; of pods for `pods verified`.",
+                  watch of namespaces, services and endpointslices.discovery.k8s.io; of pods for `pods verified`, of \
+                  serviceimports.multicluster.x-k8s.io for `multicluster`.",
         options: &[
             Opt {
                 syntax: "kubeconfig FILE [CONTEXT]",
@@ -173,6 +164,33 @@ impl Directive for Kubernetes {
                 default: "",
             },
             Opt {
+                syntax: "multicluster [ZONES...]",
+                meaning: "these zones are a cluster set: `SERVICE.NAMESPACE.svc` is a ServiceImport (v1beta1 or v1alpha1), and its endpoints are \
+                          `HOST.CLUSTER.SERVICE.NAMESPACE.svc`, where CLUSTER has one or more labels",
+                default: "",
+            },
+            Opt {
+                syntax: "zonal",
+                meaning: "`ZONE.pin._zone.SERVICE.NAMESPACE.svc` is the endpoints of a headless Service in that topology zone; with `prefer` for `pin`: all of \
+                          them where there are none; not beside `noendpoints`",
+                default: "",
+            },
+            Opt {
+                syntax: "apiserver_qps N",
+                meaning: "requests to the API server in a second, at most; alone, 10 may come at once",
+                default: "as they come",
+            },
+            Opt {
+                syntax: "apiserver_burst N",
+                meaning: "how many of them may come at once; alone, 5 follow each second",
+                default: "as they come",
+            },
+            Opt {
+                syntax: "apiserver_max_inflight N",
+                meaning: "requests under way at once; a watch is one until it begins",
+                default: "as they come",
+            },
+            Opt {
                 syntax: "fallthrough [ZONES...]",
                 meaning: "names that do not exist go to the next plugin; never before everything was listed",
                 default: "",
@@ -198,6 +216,14 @@ impl Directive for Kubernetes {
         }
         if kubernetes.namespace_labels.is_some() && !kubernetes.namespaces.is_empty() {
             return Err(cursor.error("namespaces and namespace_labels cannot both be set; keep one of them"));
+        }
+        if let Some(zone) = kubernetes.multicluster.iter().find(|zone| !kubernetes.zones.contains(zone)) {
+            return Err(cursor.error(format!(
+                "multicluster {zone}: this directive does not serve that zone; name it on the line of kubernetes"
+            )));
+        }
+        if kubernetes.zonal && kubernetes.no_endpoints {
+            return Err(cursor.error("zonal needs endpoints, and noendpoints switches them off; remove one of them"));
         }
         if cursor.advance() {
             return Err(cursor.once());
@@ -235,9 +261,14 @@ impl Kubernetes {
         let words = [
             ("endpoint_pod_names", self.endpoint_pod_names),
             ("noendpoints", self.no_endpoints),
+            ("zonal", self.zonal),
             ("ignore empty_service", self.ignore_empty_service),
         ];
         words.into_iter().filter(|(_, is_set)| *is_set).for_each(|(words, _)| options.line(words.split(' ')));
+        if !self.multicluster.is_empty() {
+            options.line(std::iter::once("multicluster".to_owned()).chain(self.multicluster.iter().map(Text::text)));
+        }
+        self.apiserver.write(options);
         self.fallthrough.write(options);
         options.line(["startup_timeout", &self.startup_timeout.text()]);
     }
@@ -263,10 +294,23 @@ impl Kubernetes {
                 }
                 self.namespaces.extend(namespaces);
             }
-            "endpoint" | "tls" | "kubeconfig" | "manifests" => self.lower_source(cursor)?,
+            "endpoint" | "tls" | "kubeconfig" | "manifests" => self.source.lower_option(cursor)?,
+            "apiserver_qps" | "apiserver_burst" | "apiserver_max_inflight" => self.apiserver.lower_option(cursor)?,
             "noendpoints" => {
                 cursor.no_argument()?;
                 self.no_endpoints = true;
+            }
+            "zonal" => {
+                cursor.no_argument()?;
+                self.zonal = true;
+            }
+            "multicluster" => {
+                let arguments = cursor.arguments();
+                if arguments.is_empty() {
+                    cursor.warn("multicluster names no zone and has no effect");
+                } else {
+                    self.multicluster = cursor.zones(&arguments);
+                }
             }
             "labels" => self.labels = Some(lower_selector(cursor)?),
             "namespace_labels" => self.namespace_labels = Some(lower_selector(cursor)?),
@@ -275,76 +319,21 @@ impl Kubernetes {
                 let text = cursor.first_argument("a number of seconds")?;
                 self.ttl = cursor.number(&text, "ttl", 0..=3600)?;
             }
-            "ignore" => match cursor.first_argument("empty_service")?.as_str() {
-                "empty_service" => self.ignore_empty_service = true,
-                other => return Err(cursor.error(format!("ignore takes empty_service, not {other:?}"))),
+            "ignore" => match cursor.arguments().as_slice() {
+                [] => cursor.warn("ignore says nothing to ignore, such as empty_service, and has no effect"),
+                [what, others @ ..] if what == "empty_service" => {
+                    cursor.leave_out(others);
+                    self.ignore_empty_service = true;
+                }
+                [other, ..] => return Err(cursor.error(format!("ignore takes empty_service, not {other:?}"))),
             },
             "startup_timeout" => {
                 let text = cursor.first_argument("a duration")?;
                 self.startup_timeout = cursor.duration(&text, "startup_timeout")?;
             }
-            option @ ("multicluster" | "zonal" | "apiserver_qps" | "apiserver_burst" | "apiserver_max_inflight") => {
-                return Err(cursor.error(format!("{option} is not built yet")));
-            }
-            _ => {
-                return Err(cursor.unknown::<Self>());
-            }
+            _ => return Err(cursor.unknown::<Self>()),
         }
         Ok(())
-    }
-
-    fn lower_source(&mut self, cursor: &mut Cursor<'_>) -> Result<(), CorefileError> {
-        let option = cursor.word().to_owned();
-        let arguments = cursor.arguments();
-        self.source = match (option.as_str(), arguments.as_slice()) {
-            ("endpoint", [url, others @ ..]) => {
-                cursor.leave_out(others);
-                ObjectSource::Endpoint { url: url.clone(), tls: self.endpoint_tls() }
-            }
-            ("tls", [certificate, key, authority]) => {
-                let tls = Some((certificate.into(), key.into(), authority.into()));
-                match std::mem::take(&mut self.source) {
-                    ObjectSource::Endpoint { url, .. } => ObjectSource::Endpoint { url, tls },
-                    _ => ObjectSource::Endpoint { url: String::new(), tls },
-                }
-            }
-            ("kubeconfig", [file]) => ObjectSource::Kubeconfig { file: file.into(), context: None },
-            ("kubeconfig", [file, context]) => {
-                ObjectSource::Kubeconfig { file: file.into(), context: Some(context.clone()) }
-            }
-            ("manifests", [path]) => ObjectSource::Manifests(path.into()),
-            ("endpoint", _) => return Err(cursor.error("endpoint takes a URL")),
-            ("tls", _) => return Err(cursor.error("tls takes a certificate, a key and an authority")),
-            ("kubeconfig", _) => return Err(cursor.error("kubeconfig takes a file and perhaps a context")),
-            _ => return Err(cursor.error("manifests takes a file or a folder")),
-        };
-        Ok(())
-    }
-
-    fn endpoint_tls(&self) -> Option<(PathBuf, PathBuf, PathBuf)> {
-        match &self.source {
-            ObjectSource::Endpoint { tls, .. } => tls.clone(),
-            _ => None,
-        }
-    }
-}
-
-impl ObjectSource {
-    fn write(&self, options: &mut Writer) {
-        let path = |path: &PathBuf| path.display().to_string();
-        match self {
-            Self::Cluster => {}
-            Self::Kubeconfig { file, context } => {
-                options.line(["kubeconfig".to_owned(), path(file)].into_iter().chain(context.clone()));
-            }
-            Self::Endpoint { url, tls } => {
-                options.line(["endpoint", url]);
-                if let Some((certificate, key, authority)) = tls {
-                    options.line(["tls".to_owned(), path(certificate), path(key), path(authority)]);
-                }
-            }
-            Self::Manifests(manifests) => options.line(["manifests".to_owned(), path(manifests)]),
-        }
     }
 }
 
