@@ -1,4 +1,4 @@
-//! /health, /ready and /metrics, on a runtime of their own so that they answer under full load.
+//! /health, /ready, /metrics and /debug/pprof/, on a runtime of their own so that they answer under full load.
 //!
 //! [`Admin`] owns the thread and the sockets; a reload hands it the new [`Page`]s. Pages of one address share a server.
 //! What is ready is decided by [`crate::task::Readiness`]; nothing here knows DNS.
@@ -6,6 +6,7 @@
 mod connections;
 mod pages;
 mod probe;
+mod process;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -270,6 +271,19 @@ mod tests {
     }
 
     #[test]
+    fn pprof_shows_the_process_and_says_what_it_cannot_show() {
+        let admin = admin(vec![(ANY, Page::Process)]);
+        let index = fetch(&admin, "/debug/pprof/").1;
+        assert_eq!(fetch(&admin, "/debug/pprof").0, 303);
+        for path in index.lines().filter_map(|line| line.split(' ').next()) {
+            assert_eq!(fetch(&admin, path).0, 200, "{path}");
+        }
+        let (status, text) = fetch(&admin, "/debug/pprof/profile?seconds=5");
+        assert!(status == 501 && text.contains("perf record"), "{text}");
+        assert_eq!(fetch(&admin, "/metrics").0, 404);
+    }
+
+    #[test]
     fn pages_of_one_address_share_a_server_and_are_replaced_without_closing_it() {
         let mut admin = admin(vec![(ANY, Page::Health), (ANY, Page::Metrics)]);
         let before = admin.local_address(ANY);
@@ -277,6 +291,7 @@ mod tests {
         show(&mut admin, vec![(ANY, Page::Metrics)]);
         assert_eq!(admin.local_address(ANY), before);
         assert_eq!(fetch(&admin, "/health").0, 404);
+        assert_eq!(fetch(&admin, "/debug/pprof/cmdline").0, 404);
         show(&mut admin, Vec::new());
         assert_eq!(admin.local_address(ANY), None);
     }

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use axum::Router;
+use axum::extract::Path;
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use tracing::info;
 
+use super::process;
 use crate::metrics::Metrics;
 use crate::task::Readiness;
 
@@ -22,6 +24,8 @@ pub enum Page {
     Ready(Arc<Ready>),
     /// `prometheus`: /metrics.
     Metrics,
+    /// `pprof`: /debug/pprof/.
+    Process,
 }
 
 /// What /ready asks.
@@ -55,6 +59,7 @@ impl Page {
             Page::Health => "health",
             Page::Ready(_) => "ready",
             Page::Metrics => "prometheus",
+            Page::Process => "pprof",
         }
     }
 }
@@ -65,6 +70,7 @@ pub(super) struct Pages {
     pub health: bool,
     pub ready: Option<Arc<Ready>>,
     pub metrics: bool,
+    pub process: bool,
 }
 
 impl Pages {
@@ -73,6 +79,7 @@ impl Pages {
             Page::Health => self.health = true,
             Page::Ready(ready) => self.ready = Some(ready),
             Page::Metrics => self.metrics = true,
+            Page::Process => self.process = true,
         }
     }
 }
@@ -101,10 +108,13 @@ pub(super) struct Shown {
 
 impl Shown {
     pub fn router(self) -> Router {
-        let (health, ready) = (self.clone(), self.clone());
+        let (health, ready, process, index) = (self.clone(), self.clone(), self.clone(), self.clone());
         Router::new()
             .route("/health", get(|| async move { health.health() }))
             .route("/ready", get(|| async move { ready.ready() }))
+            .route("/debug/pprof", get(|| async { Redirect::to("/debug/pprof/") }))
+            .route("/debug/pprof/", get(|| async move { index.process("") }))
+            .route("/debug/pprof/{page}", get(|Path(page): Path<String>| async move { process.process(&page) }))
             .route("/metrics", get(|| async move { self.metrics() }))
     }
 
@@ -131,6 +141,17 @@ impl Shown {
         match phase {
             Phase::Starting => unavailable("Starting".to_owned()),
             Phase::Serving | Phase::ShuttingDown => "OK".into_response(),
+        }
+    }
+
+    fn process(&self, page: &str) -> Response {
+        match page {
+            _ if !self.pages.load().process => StatusCode::NOT_FOUND.into_response(),
+            "" => process::INDEX.into_response(),
+            "cmdline" => process::command_line().into_response(),
+            "threads" => process::threads().into_response(),
+            "memory" => process::memory().into_response(),
+            _ => (StatusCode::NOT_IMPLEMENTED, process::NO_PROFILE).into_response(),
         }
     }
 

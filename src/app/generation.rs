@@ -92,7 +92,8 @@ impl Generation {
             let ready = server.ready.as_ref();
             let ready = ready.map(|ready| (ready.address.clone(), Page::ready(readiness.clone(), ready.continuously)));
             let metrics = server.prometheus.as_ref().map(|metrics| (metrics.address.clone(), Page::Metrics));
-            [health, ready, metrics].into_iter().flatten()
+            let process = server.pprof.as_ref().map(|pprof| (pprof.address.clone(), Page::Process));
+            [health, ready, metrics, process].into_iter().flatten()
         });
         pages.collect()
     }

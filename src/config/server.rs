@@ -124,6 +124,7 @@ directives! {
     loop_detection: Loop,
     metadata: Metadata,
     multisocket: Multisocket,
+    pprof: Pprof,
     prometheus: Prometheus,
     ready: Ready,
     reload: Reload,

@@ -50,13 +50,12 @@ pub const LEFT_OUT: [(&str, &str); 27] = [
 ];
 
 /// Directives that are not built yet, and what they do.
-const NOT_BUILT: [(&str, &str); 6] = [
+const NOT_BUILT: [(&str, &str); 5] = [
     ("any", "ANY is answered minimally without it"),
     ("header", "it changes header flags"),
     ("local", "it answers localhost"),
     ("minimal", "it leaves out authority and additional sections"),
     ("nsid", "it names the server in answers"),
-    ("pprof", "it profiles the process"),
 ];
 
 /// Makes the configuration, and tells where its server blocks begin; or all errors that can be found.

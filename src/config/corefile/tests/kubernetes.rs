@@ -104,3 +104,17 @@ fn autopath_needs_to_know_pods() {
     warned(&block("autopath @kubernetes"), part);
     warned(&block("autopath @kubernetes\nkubernetes cluster.local {\npods insecure\n}"), part);
 }
+
+#[test]
+fn pprof_has_an_address() {
+    let read = |line: &str| accepted(&block(line)).remove(0).pprof.expect(line).address;
+    assert_eq!(read("pprof"), "localhost:6053");
+    assert_eq!(read("pprof :9999"), ":9999");
+    refused(&block("pprof localhost"), "an address is HOST:PORT");
+    refused(&block("pprof :1 :2"), "takes one address");
+    refused(&block("pprof\npprof"), "once");
+    refused(&block("pprof {\nblock x\n}"), "block is a number");
+    refused(&block("pprof {\nblock 1 2\n}"), "block takes a rate");
+    refused(&block("pprof {\nmutex\n}"), "unknown property \"mutex\"");
+    warned(&block("pprof {\nblock 20\n}"), "block has no effect");
+}
