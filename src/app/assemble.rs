@@ -335,6 +335,7 @@ fn memory_key(server: &ServerBlock, label: &str) -> String {
         cache: server.cache.clone(),
         template: server.template.clone(),
         hosts: server.hosts.clone(),
+        k8s_external: server.k8s_external.clone(),
         kubernetes: server.kubernetes.clone(),
         root: server.root.clone(),
         file: server.file.clone(),
