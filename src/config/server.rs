@@ -102,6 +102,7 @@ macro_rules! directives {
 
 directives! {
     acl: Acl,
+    any: Any,
     auto: Auto,
     autopath: Autopath,
     bind: Bind,
@@ -114,6 +115,7 @@ directives! {
     errors: Errors,
     file: File,
     forward: Forward,
+    header: Header,
     health: Health,
     hosts: Hosts,
     k8s_external: K8sExternal,
@@ -123,6 +125,7 @@ directives! {
     #[serde(rename = "loop")]
     loop_detection: Loop,
     metadata: Metadata,
+    minimal: Minimal,
     multisocket: Multisocket,
     pprof: Pprof,
     prometheus: Prometheus,

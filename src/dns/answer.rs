@@ -12,6 +12,8 @@ pub struct Answer {
     authoritative: bool,
     recursion_available: bool,
     authentic_data: bool,
+    /// RD, where it is not the client's.
+    recursion_desired: Option<bool>,
     truncated: bool,
     dropped: bool,
     /// The answer section, aliases in their order.
@@ -42,6 +44,7 @@ impl Answer {
             authoritative: false,
             recursion_available: false,
             authentic_data: false,
+            recursion_desired: None,
             truncated: false,
             dropped: false,
             answers: Vec::new(),
@@ -142,6 +145,12 @@ impl Answer {
         self
     }
 
+    /// The same with RD set or clear, whatever the client said.
+    pub fn with_recursion_desired(mut self, recursion_desired: bool) -> Self {
+        self.recursion_desired = Some(recursion_desired);
+        self
+    }
+
     /// The same with AD set or clear.
     pub fn with_authentic_data(mut self, authentic_data: bool) -> Self {
         self.authentic_data = authentic_data;
@@ -167,6 +176,11 @@ impl Answer {
     /// RA.
     pub fn is_recursion_available(&self) -> bool {
         self.recursion_available
+    }
+
+    /// RD, where it is not the client's.
+    pub fn recursion_desired(&self) -> Option<bool> {
+        self.recursion_desired
     }
 
     /// AD.

@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Router;
 use super::acl::Acl;
+use super::any;
 use super::auto::Auto;
 use super::autopath::Autopath;
 use super::cache::Cache;
@@ -22,6 +23,7 @@ use super::kubernetes::Kubernetes;
 use super::loadbalance::LoadBalance;
 use super::log::Log;
 use super::loop_detection::LoopDetection;
+use super::minimal;
 use super::rewrite::Rewrite;
 use super::template::Template;
 use super::transfer::{Sources, Transfer};
@@ -41,12 +43,15 @@ pub struct Pipeline {
     pub errors: Option<Errors>,
     pub log: Option<Log>,
     pub dns64: Option<Dns64>,
+    pub any: bool,
     pub chaos: Option<Chaos>,
     pub loadbalance: Option<LoadBalance>,
     pub rewrite: Option<Rewrite>,
     pub autopath: Option<Autopath>,
     pub acl: Option<Acl>,
     pub cache: Option<Cache>,
+    pub header: Option<directive::Header>,
+    pub minimal: bool,
     pub template: Vec<Template>,
     pub transfer: Option<Arc<Transfer>>,
     pub hosts: Option<Arc<Hosts>>,
@@ -72,12 +77,15 @@ impl Pipeline {
                 errors: None,
                 log: None,
                 dns64: None,
+                any: false,
                 chaos: None,
                 loadbalance: None,
                 rewrite: None,
                 acl: None,
                 autopath: None,
                 cache: None,
+                header: None,
+                minimal: _,
                 template: _,
                 transfer: None,
                 hosts: None,
@@ -132,20 +140,23 @@ impl Pipeline {
     /// Answers a query. The functions of this file are the order of the plugins, outermost first.
     pub async fn answer(&self, query: &Query, router: &Router) -> Answer {
         match &self.cancel {
-            Some(cancel) => cancel.limit(self.answer_in_time(query, router)).await,
+            Some(cancel) => cancel.limit(Box::pin(self.answer_in_time(query, router))).await,
             None => self.answer_in_time(query, router).await,
         }
     }
 
     async fn answer_in_time(&self, query: &Query, router: &Router) -> Answer {
         match &self.dns64 {
-            Some(dns64) if dns64.applies_to(query) => dns64.answer(query, self, router).await,
+            Some(dns64) if dns64.applies_to(query) => Box::pin(dns64.answer(query, self, router)).await,
             _ => self.answer_as_asked(query, router).await,
         }
     }
 
     /// What is behind DNS64: the answer without any synthesis.
     pub async fn answer_as_asked(&self, query: &Query, router: &Router) -> Answer {
+        if let Some(answer) = any::lookup(query).filter(|_| self.any) {
+            return answer;
+        }
         if let Some(answer) = self.chaos.as_ref().and_then(|chaos| chaos.lookup(query)) {
             return answer;
         }
@@ -242,7 +253,20 @@ impl Pipeline {
         cache.renew(query, answer, Instant::now().into_std());
     }
 
+    /// What is behind the cache: `header` and `minimal` change what the plugins say.
     async fn answer_afresh(&self, query: &Query, router: &Router) -> Answer {
+        let changed = self.header.as_ref().map(|header| header.of_query(query));
+        let mut answer = self.answer_from_plugins(changed.as_ref().unwrap_or(query), router).await;
+        if self.minimal {
+            minimal::reduce(&mut answer);
+        }
+        match &self.header {
+            Some(header) => header.of_response(answer),
+            None => answer,
+        }
+    }
+
+    async fn answer_from_plugins(&self, query: &Query, router: &Router) -> Answer {
         if let Some(answer) = self.template.iter().find_map(|template| template.lookup(query)) {
             return answer;
         }

@@ -429,3 +429,15 @@ fn small_directives_take_what_coredns_takes() {
     assert!(only(accepted(&block("errors {\nstacktrace\n}"))).errors.is_some_and(|errors| errors.stacktrace));
     refused(&block("errors {\nstacktrace x\n}"), "stacktrace takes no argument");
 }
+
+#[test]
+fn header_sets_and_clears_flags() {
+    let header = |rule: &str| errors(&block(&format!("header {{\n{rule}\n}}"))).remove(0);
+    refused(&block("header"), "takes rules in a block");
+    assert!(header("answer set ra").contains("unknown property \"answer\""));
+    assert!(header("response put ra").contains("set or clear"));
+    assert!(header("response set").contains("at least one flag"));
+    assert!(header("response set tc").contains("unknown flag \"tc\""));
+    warned(&block("header {\nquery set aa\n}"), "no effect");
+    refused(&block("minimal x"), "takes nothing");
+}

@@ -1,6 +1,7 @@
 //! The directives: one file each, with the values that it takes and how its lines are read.
 
 mod acl;
+mod any;
 mod auto;
 mod autopath;
 mod bind;
@@ -14,6 +15,7 @@ mod errors;
 mod fallthrough;
 mod file;
 mod forward;
+mod header;
 mod health;
 mod hosts;
 mod k8s_external;
@@ -22,6 +24,7 @@ mod loadbalance;
 mod log;
 mod loop_detection;
 mod metadata;
+mod minimal;
 mod multisocket;
 pub(super) mod pattern;
 mod pprof;
@@ -39,6 +42,7 @@ mod whoami;
 
 pub use self::prometheus::Prometheus;
 pub use acl::{Acl, AclAction, AclRule};
+pub use any::Any;
 pub use auto::Auto;
 pub use autopath::{Autopath, Search};
 pub use bind::{Bind, BindAddress};
@@ -52,6 +56,7 @@ pub use errors::{Consolidate, ConsolidateLevel, Errors};
 pub use fallthrough::Fallthrough;
 pub use file::File;
 pub use forward::{Forward, ForwardTls, HealthCheck, Policy, To, Upstream, UpstreamTransport};
+pub use header::Header;
 pub use health::Health;
 pub use hosts::{Hosts, HostsLine};
 pub use k8s_external::K8sExternal;
@@ -60,6 +65,7 @@ pub use loadbalance::LoadBalance;
 pub use log::{LogClass, LogRule};
 pub use loop_detection::Loop;
 pub use metadata::Metadata;
+pub use minimal::Minimal;
 pub use multisocket::Multisocket;
 pub use pprof::Pprof;
 pub use ready::Ready;

@@ -126,7 +126,7 @@ fn write_header(query: &Query, answer: &Answer, written: &Written, has_opt: bool
         (flag::QR, true),
         (flag::AA, answer.is_authoritative()),
         (flag::TC, answer.is_truncated() || !written.is_complete),
-        (flag::RD, query.recursion_desired),
+        (flag::RD, answer.recursion_desired().unwrap_or(query.recursion_desired)),
         (flag::RA, answer.is_recursion_available()),
         (flag::AD, answer.is_authentic_data()),
         (flag::CD, query.checking_disabled),
