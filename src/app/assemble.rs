@@ -34,8 +34,10 @@ use crate::plugin::hosts::Hosts;
 use crate::plugin::k8s_external::K8sExternal;
 use crate::plugin::kubernetes::Kubernetes;
 use crate::plugin::loadbalance::LoadBalance;
+use crate::plugin::local::Local;
 use crate::plugin::log::Log;
 use crate::plugin::loop_detection::LoopDetection;
+use crate::plugin::nsid::Nsid;
 use crate::plugin::prometheus::Prometheus;
 use crate::plugin::rewrite::Rewrite;
 use crate::plugin::template::Template;
@@ -372,8 +374,10 @@ fn pipeline(
         metadata: server.metadata.clone(),
         cancel: server.cancel.as_ref().map(|config| Cancel::new(config.timeout)),
         bufsize: server.bufsize,
+        nsid: server.nsid.as_ref().map(|text| Nsid::new(if text.is_empty() { &environment.host_name } else { text })),
         errors: server.errors.clone().map(Errors::new),
         log: (!server.log.is_empty()).then(|| Log::new(server.log.clone())),
+        local: server.local.map(|config| Local::new(config, metrics.local_localhost_requests.clone())),
         dns64,
         any: server.any,
         chaos: server.chaos.clone().map(|config| Chaos::new(config, environment.host_name.clone())),

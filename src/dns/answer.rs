@@ -1,5 +1,7 @@
 //! What is answered to a query, before it becomes octets.
 
+use std::sync::Arc;
+
 use super::{RData, Record, ResponseCode, Transfer};
 
 /// An answer: the response code, the flags that are ours to say, and three sections.
@@ -24,6 +26,7 @@ pub struct Answer {
     pub additional: Vec<Record>,
     transfer: Option<Transfer>,
     extended_error: Option<ExtendedError>,
+    server_id: Option<Arc<str>>,
     failure: Option<String>,
     source: &'static str,
 }
@@ -52,6 +55,7 @@ impl Answer {
             additional: Vec::new(),
             transfer: None,
             extended_error: None,
+            server_id: None,
             failure: None,
             source: "",
         }
@@ -124,6 +128,12 @@ impl Answer {
     /// The same with an extended DNS error.
     pub fn with_extended_error(mut self, code: u16, text: impl Into<String>) -> Self {
         self.extended_error = Some(ExtendedError { code, text: text.into() });
+        self
+    }
+
+    /// The same with the name of the server (NSID, RFC 5001), of 128 octets at most.
+    pub fn with_server_id(mut self, server_id: Arc<str>) -> Self {
+        self.server_id = Some(server_id);
         self
     }
 
@@ -206,6 +216,11 @@ impl Answer {
     /// The extended DNS error, if any.
     pub fn extended_error(&self) -> Option<&ExtendedError> {
         self.extended_error.as_ref()
+    }
+
+    /// The name of the server, for clients that asked for it.
+    pub fn server_id(&self) -> Option<&str> {
+        self.server_id.as_deref()
     }
 
     /// What kept us from knowing, if anything did.

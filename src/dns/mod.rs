@@ -33,7 +33,7 @@ pub use transfer::{Records, Transfer};
 pub use type_mnemonic::{parse_type, type_mnemonic};
 use wire::data_of_octets;
 pub use wire::{
-    Malformed, Messages, Request, Signature, UpstreamMessage, encode, encode_question, encode_question_without_edns,
-    flag_words, parse_request, parse_signature, parse_upstream, smallest_ttl,
+    Malformed, Messages, NSID, Request, Signature, UpstreamMessage, encode, encode_question,
+    encode_question_without_edns, flag_words, parse_request, parse_signature, parse_upstream, smallest_ttl,
 };
 pub use wire::{encode_notify, notify_reply};

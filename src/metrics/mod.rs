@@ -59,6 +59,7 @@ pub struct Metrics {
     pub health_request_failures: IntCounter,
     pub hosts_entries: GaugeVec,
     pub hosts_reload_timestamp_seconds: GaugeVec,
+    pub local_localhost_requests: IntCounter,
     pub reload_failed: IntCounter,
     pub reload_version_info: IntGaugeVec,
     pub template_matches: IntCounterVec,
@@ -283,6 +284,11 @@ impl Metrics {
                     Opts::new("coredns_hosts_reload_timestamp_seconds", "When a hosts file was read."),
                     &[],
                 )),
+            ),
+            local_localhost_requests: counter(
+                r,
+                "coredns_local_localhost_requests_total",
+                "Queries for names below localhost, or that begin with it.",
             ),
             reload_failed: counter(r, "coredns_reload_failed_total", "Reloads that failed."),
             reload_version_info: gauges(

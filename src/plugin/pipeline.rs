@@ -21,9 +21,11 @@ use super::hosts::Hosts;
 use super::k8s_external::K8sExternal;
 use super::kubernetes::Kubernetes;
 use super::loadbalance::LoadBalance;
+use super::local::Local;
 use super::log::Log;
 use super::loop_detection::LoopDetection;
 use super::minimal;
+use super::nsid::Nsid;
 use super::rewrite::Rewrite;
 use super::template::Template;
 use super::transfer::{Sources, Transfer};
@@ -39,9 +41,11 @@ pub struct Pipeline {
     pub view: Option<View>,
     pub metadata: Option<directive::Metadata>,
     pub cancel: Option<Cancel>,
+    pub nsid: Option<Nsid>,
     pub bufsize: Option<u16>,
     pub errors: Option<Errors>,
     pub log: Option<Log>,
+    pub local: Option<Local>,
     pub dns64: Option<Dns64>,
     pub any: bool,
     pub chaos: Option<Chaos>,
@@ -73,9 +77,11 @@ impl Pipeline {
                 view: None,
                 metadata: None,
                 cancel: None,
+                nsid: None,
                 bufsize: None,
                 errors: None,
                 log: None,
+                local: None,
                 dns64: None,
                 any: false,
                 chaos: None,
@@ -139,13 +145,20 @@ impl Pipeline {
 
     /// Answers a query. The functions of this file are the order of the plugins, outermost first.
     pub async fn answer(&self, query: &Query, router: &Router) -> Answer {
-        match &self.cancel {
+        let answer = match &self.cancel {
             Some(cancel) => cancel.limit(Box::pin(self.answer_in_time(query, router))).await,
             None => self.answer_in_time(query, router).await,
+        };
+        match &self.nsid {
+            Some(nsid) => nsid.tell(query, answer),
+            None => answer,
         }
     }
 
     async fn answer_in_time(&self, query: &Query, router: &Router) -> Answer {
+        if let Some(answer) = self.local.as_ref().and_then(|local| local.lookup(query)) {
+            return answer;
+        }
         match &self.dns64 {
             Some(dns64) if dns64.applies_to(query) => Box::pin(dns64.answer(query, self, router)).await,
             _ => self.answer_as_asked(query, router).await,

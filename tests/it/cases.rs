@@ -13,25 +13,32 @@
 //! | `faults` | `NAME TYPE FAULT` lines: what the other servers do instead of answering |
 //! | `file NAME` | a file of this text from here on, in the folder `FOLDER` of the configuration; without text there is none |
 //! | `wait SECONDS` | so much time goes by; nobody waits for it |
+//! | `log` | the lines that `log` and plugins have logged since the section before, and no others |
 //! | `metrics` | lines that the page of metrics has now |
 //! | `query` | a comment that states the rule, `dig NAME TYPE [+option...]`, and the whole answer as dig prints it |
 //!
 //! A rule begins with the ids of the reference that it shows, as in `# S9, S10: …`; [`IDS`] has all of them.
 //!
 //! TYPE may be `IXFR=SERIAL`. Options: `+tcp`, `+norec`, `+cd`, `+ad`, `+dnssec`, `+bufsize=N`, `+edns`, `-6` (the client has an IPv6 address), `-b CLIENT`, `-c CLASS`.
-//! `;; EDNS: udp N[, do][, EDE N]` is the OPT record, and without this line there is none; `;; upstream: N` says how many
+//! `;; EDNS: udp N[, do][, EDE N][, NSID TEXT]` is the OPT record, and without this line there is none; `;; upstream: N` says how many
 //! questions other servers got; `;; no reply` stands for an answer that never comes. Aliases are compared in their order, other records as sets, the serial of an SOA not at all.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hickory_proto::op::{Message, OpCode};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{DNSClass, Record, RecordType};
 use landfall::cluster::Resource;
-use landfall::dns::{Transport, parse_type};
+use landfall::config::REFERENCES;
+use landfall::dns::{NSID, Transport, parse_type};
+use tracing::field::Field;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context as LayerContext, Layer, SubscriberExt};
 
 use crate::dialogue::{self, ClientEdns, Question};
 use crate::internet::Internet;
@@ -91,7 +98,11 @@ impl Shown {
                 Some(EdnsOption::Unknown(_, octets)) => format!(", EDE {}", u16::from_be_bytes([octets[0], octets[1]])),
                 _ => String::new(),
             };
-            format!("udp {}{dnssec_ok}{error}", edns.max_payload())
+            let server_id = match edns.option(EdnsCode::NSID) {
+                Some(EdnsOption::NSID(payload)) => format!(", NSID {}", String::from_utf8_lossy(payload.as_ref())),
+                _ => String::new(),
+            };
+            format!("udp {}{dnssec_ok}{error}{server_id}", edns.max_payload())
         });
         Self {
             status: dialogue::status(reply),
@@ -180,6 +191,7 @@ fn parse_dig(line: &str) -> Question {
             "+cd" => question.flags.push("cd".to_owned()),
             "+ad" => question.flags.push("ad".to_owned()),
             "+edns" => question.edns = Some(edns(&mut question)),
+            "+nsid" => question.edns = Some(ClientEdns { options: vec![(NSID, Vec::new())], ..edns(&mut question) }),
             "+dnssec" => question.edns = Some(ClientEdns { dnssec_ok: true, ..edns(&mut question) }),
             "-6" => {
                 question.client = "[::1]:40000".parse().expect("an address");
@@ -264,8 +276,35 @@ fn set_file(folder: &Path, section: &Section<'_>) {
     }
 }
 
-/// Asks the queries of a file; returns how many there were, and what is wrong with the answers.
-async fn run(path: &Path) -> (usize, Vec<String>) {
+/// The lines that `log` and plugins logged.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<String>>>);
+
+impl Logged {
+    /// The lines since the last time.
+    fn take(&self) -> String {
+        std::mem::take(&mut *self.0.lock().expect("no panic")).join("\n")
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Logged {
+    fn on_event(&self, event: &Event<'_>, _: LayerContext<'_, S>) {
+        let metadata = event.metadata();
+        if metadata.target() == "query" || metadata.target().starts_with("plugin/") {
+            let mut line = format!("[{}] ", metadata.level());
+            event.record(&mut |field: &Field, value: &dyn Debug| {
+                if field.name() == "message" {
+                    line.push_str(&format!("{value:?}"));
+                }
+            });
+            self.0.lock().expect("no panic").push(line);
+        }
+    }
+}
+
+/// Asks the queries of a file; returns how many there were, and what is wrong with the answers, or the log.
+async fn run(path: &Path, logged: &Logged) -> (usize, Vec<String>) {
+    logged.take();
     let text = std::fs::read_to_string(path).expect("a case file");
     let sections = sections(&text);
     let files = tempfile::tempdir().expect("a folder");
@@ -300,6 +339,11 @@ async fn run(path: &Path) -> (usize, Vec<String>) {
                     section.text.lines().filter(|line| !line.is_empty() && !page.lines().any(|of| of == *line));
                 wrong.extend(missing.map(|line| format!("{}:{}: no metric {line}", path.display(), section.line)));
             }
+            "log" => {
+                let (found, expected) = (logged.take(), section.text.trim());
+                let place = format!("{}:{}", path.display(), section.line);
+                wrong.extend((found != expected).then(|| format!("{place}: the log is\n{found}\n;; not\n{expected}")));
+            }
             "file" => set_file(files.path(), section),
             "corefile" | "upstream" | "faults" | "addresses" | "search" => {}
             other => panic!("{}:{}: unknown section {other:?}", path.display(), section.line),
@@ -328,11 +372,15 @@ fn files() -> Vec<PathBuf> {
 #[tokio::test(start_paused = true)]
 async fn every_case_is_answered_as_it_says() {
     let (mut asked, mut wrong) = (0, Vec::new());
+    let logged = Logged::default();
+    // All tasks are of this thread.
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(logged.clone()));
     let files = files();
     for path in files.clone() {
         // A file that cannot be run is one of those that failed.
         let name = path.display().to_string();
-        match tokio::spawn(async move { run(&path).await }).await {
+        let logged = logged.clone();
+        match tokio::spawn(async move { run(&path, &logged).await }).await {
             Ok((queries, differences)) => {
                 asked += queries;
                 wrong.extend(differences);
@@ -379,6 +427,35 @@ fn every_id_of_the_reference_has_a_case() {
     assert!(missing.is_empty(), "no rule names {missing:?}");
     let known: Vec<_> = WITHOUT_CASE.iter().filter(|(id, _)| shown.contains(*id)).collect();
     assert!(known.is_empty(), "there is a case now of {known:?}");
+}
+
+/// Directives of which there is nothing to see without sockets, signals or pages, and where they are shown.
+const WITHOUT_FOLDER: [(&str, &str); 11] = [
+    ("bind", "wire/routes.rs"),
+    ("debug", "lifecycle.rs"),
+    ("health", "lifecycle.rs"),
+    ("loop", "lifecycle.rs"),
+    ("multisocket", "lifecycle.rs"),
+    ("pprof", "lifecycle.rs"),
+    ("prometheus", "lifecycle.rs"),
+    ("ready", "lifecycle.rs"),
+    ("reload", "watch/imports.rs"),
+    ("timeouts", "wire/encrypted.rs"),
+    ("tls", "wire/encrypted.rs"),
+];
+
+#[test]
+fn every_directive_has_cases() {
+    for directive in REFERENCES.iter().map(|known| known.name).chain(["import"]) {
+        let has_folder = folder().join(directive).is_dir();
+        match WITHOUT_FOLDER.iter().find(|(name, _)| *name == directive) {
+            None => assert!(has_folder, "{directive} has no cases"),
+            Some((_, file)) => {
+                let text = std::fs::read_to_string(folder().join("../it").join(file)).expect("a test file");
+                assert!(!has_folder && text.contains(directive), "{directive} is not in {file}");
+            }
+        }
+    }
 }
 
 #[test]

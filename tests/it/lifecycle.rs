@@ -471,3 +471,20 @@ fn the_query_log_has_the_labels_of_the_block_that_answered() {
     ask(server, WEB, RecordType::AAAA).expect("a reply");
     process.wait_for("[INFO] others others web NODATA -");
 }
+
+#[test]
+fn multisocket_says_how_many_threads_answer() {
+    let process = Folder::new("multisocket 3").serve();
+    let threads = std::fs::read_dir(format!("/proc/{}/task", process.id())).expect("the threads");
+    let names = threads.map(|thread| std::fs::read_to_string(thread.expect("a thread").path().join("comm")));
+    assert_eq!(names.filter(|name| name.as_deref().is_ok_and(|name| name.trim() == "udp")).count(), 3);
+    assert!(answers(process.dns_address("cluster.local.")));
+}
+
+#[test]
+fn pprof_shows_the_process_beside_the_other_pages() {
+    let process = Folder::new("pprof 127.0.0.1:0").serve();
+    let (status, arguments) = process.page("/debug/pprof/cmdline");
+    assert!(status == 200 && arguments.contains("-conf"), "{arguments}");
+    assert_eq!(process.page("/ready").0, 200);
+}

@@ -49,9 +49,6 @@ pub const LEFT_OUT: [(&str, &str); 27] = [
     ("rrl", "bounds per client are built in; remove the line"),
 ];
 
-/// Directives that are not built yet, and what they do.
-const NOT_BUILT: [(&str, &str); 2] = [("local", "it answers localhost"), ("nsid", "it names the server in answers")];
-
 /// Makes the configuration, and tells where its server blocks begin; or all errors that can be found.
 pub fn lower(
     blocks: &[Block],
@@ -180,9 +177,6 @@ fn unknown_directive(name: &str, cursor: &Cursor<'_>) -> CorefileError {
     }
     if let Some((_, instead)) = LEFT_OUT.iter().find(|(known, _)| *known == name) {
         return cursor.error(format!("unknown directive {name:?}: this server leaves it out; {instead}"));
-    }
-    if let Some((_, what)) = NOT_BUILT.iter().find(|(known, _)| *known == name) {
-        return cursor.error(format!("this directive is not built yet ({what}); remove it, or stay with CoreDNS"));
     }
     let known: Vec<&str> = REFERENCES.iter().map(|known| known.name).collect();
     let meant = similar(name, &known);

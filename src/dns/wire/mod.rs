@@ -58,5 +58,8 @@ mod flag {
 /// The type of OPT (RFC 6891 section 6.1.1).
 const OPT: u16 = 41;
 
+/// The option code of the name of a server (RFC 5001).
+pub const NSID: u16 = 3;
+
 /// The option code of extended DNS errors (RFC 8914).
 const EXTENDED_ERROR: u16 = 15;

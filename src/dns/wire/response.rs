@@ -4,7 +4,7 @@ use std::iter::Peekable;
 
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{EXTENDED_ERROR, OPT, UDP_SIZE_MAX, UDP_SIZE_PLAIN, flag};
+use super::{EXTENDED_ERROR, NSID, OPT, UDP_SIZE_MAX, UDP_SIZE_PLAIN, flag};
 use crate::dns::{Answer, Edns, Query, Record, Records, Transport};
 
 /// Octets of EXTRA-TEXT at most.
@@ -157,20 +157,27 @@ pub fn flag_words(message: &[u8]) -> String {
     words.join(",")
 }
 
-/// Our OPT record: the client's size and DO come back, nothing else of it does. Unlike CoreDNS, which returns NSID,
+/// Our OPT record: the client's size and DO come back, nothing else of it does. Unlike CoreDNS, which returns
 /// COOKIE, KEEPALIVE and PADDING as they came: the client's cookie alone is no valid answer (RFC 7873 section 5.2.3).
 struct Opt<'a> {
     udp_size: u16,
     upper_code: u8,
     dnssec_ok: bool,
     error: Option<(u16, &'a str)>,
+    server_id: Option<&'a str>,
 }
 
 impl<'a> Opt<'a> {
     fn new(edns: &Edns, answer: &'a Answer) -> Self {
         let [_, code] = (u16::from(answer.response_code()) >> 4).to_be_bytes();
         let error = answer.extended_error().map(|error| (error.code, cut(&error.text)));
-        Self { udp_size: edns.udp_size, upper_code: code, dnssec_ok: edns.dnssec_ok, error }
+        Self {
+            udp_size: edns.udp_size,
+            upper_code: code,
+            dnssec_ok: edns.dnssec_ok,
+            error,
+            server_id: answer.server_id(),
+        }
     }
 
     /// Octets of the record.
@@ -179,7 +186,7 @@ impl<'a> Opt<'a> {
     }
 
     fn options_length(&self) -> usize {
-        self.error.map_or(0, |(_, text)| 6 + text.len())
+        self.error.map_or(0, |(_, text)| 6 + text.len()) + self.server_id.map_or(0, |server_id| 4 + server_id.len())
     }
 
     fn write(&self, octets: &mut Vec<u8>) {
@@ -193,6 +200,11 @@ impl<'a> Opt<'a> {
             octets.extend((2 + text.len() as u16).to_be_bytes());
             octets.extend(code.to_be_bytes());
             octets.extend(text.as_bytes());
+        }
+        if let Some(server_id) = self.server_id {
+            octets.extend(NSID.to_be_bytes());
+            octets.extend((server_id.len() as u16).to_be_bytes());
+            octets.extend(server_id.as_bytes());
         }
     }
 }
