@@ -29,6 +29,10 @@ enum Action {
     Forward,
     /// The arguments of the option become arguments of its directive.
     Lift,
+    /// `transfer to` becomes the directive `transfer`.
+    Transfer,
+    /// The option becomes another one.
+    Replace(&'static [&'static str]),
     /// Nobody can do that but a person.
     Refuse,
 }
@@ -83,8 +87,43 @@ pub const REMOVED: &[Removed] = &[
         directive: "kubernetes",
         option: "transfer",
         since: "1.8",
-        instead: "use the directive transfer, as in `transfer cluster.local { to 192.0.2.1 }`",
-        action: Action::Refuse,
+        instead: "use the directive transfer",
+        action: Action::Transfer,
+    },
+    Removed {
+        directive: "kubernetes",
+        option: "federation",
+        since: "1.0",
+        instead: "remove the line; Kubernetes has no federation any more",
+        action: Action::Drop,
+    },
+    Removed {
+        directive: "file",
+        option: "transfer",
+        since: "1.8",
+        instead: "use the directive transfer",
+        action: Action::Transfer,
+    },
+    Removed {
+        directive: "auto",
+        option: "transfer",
+        since: "1.8",
+        instead: "use the directive transfer",
+        action: Action::Transfer,
+    },
+    Removed {
+        directive: "file",
+        option: "no_reload",
+        since: "1.5",
+        instead: "write reload 0",
+        action: Action::Replace(&["reload", "0"]),
+    },
+    Removed {
+        directive: "auto",
+        option: "no_reload",
+        since: "1.5",
+        instead: "write reload 0",
+        action: Action::Replace(&["reload", "0"]),
     },
     Removed {
         directive: "forward",
@@ -92,6 +131,13 @@ pub const REMOVED: &[Removed] = &[
         since: "1.5",
         instead: "remove the line; where all servers seem down, one of them is asked anyway",
         action: Action::Drop,
+    },
+    Removed {
+        directive: "forward",
+        option: "protocol",
+        since: "1.5",
+        instead: "write tls:// or https:// before a server that is to be asked so",
+        action: Action::Refuse,
     },
 ];
 
@@ -117,13 +163,14 @@ impl Removed {
 pub fn migrate(blocks: &mut [Block], told: &mut Vec<CorefileError>) {
     for block in blocks {
         let mut kept = Vec::new();
-        for mut directive in std::mem::take(&mut block.directives) {
+        for directive in std::mem::take(&mut block.directives) {
             match removed(&directive.name, "").map(|removed| removed.action) {
                 Some(Action::Drop) => tell(told, directive.tokens.first(), format!("{} is left out", directive.name)),
                 Some(Action::Forward) => keep(&mut kept, forward(&directive, told)),
-                Some(Action::Lift | Action::Refuse) | None => {
-                    without_options(&mut directive, told);
-                    keep(&mut kept, directive);
+                _ => {
+                    let transfer = Directive { name: "transfer".to_owned(), tokens: transfers(&directive) };
+                    keep(&mut kept, without_options(&directive, told));
+                    keep(&mut kept, transfer);
                 }
             }
         }
@@ -131,10 +178,11 @@ pub fn migrate(blocks: &mut [Block], told: &mut Vec<CorefileError>) {
     }
 }
 
-/// Lines of one directive are one.
+/// Lines of one directive are one; without lines there is none.
 fn keep(kept: &mut Vec<Directive>, directive: Directive) {
     match kept.iter_mut().find(|other| other.name == directive.name) {
         Some(other) => other.tokens.extend(directive.tokens),
+        None if directive.tokens.is_empty() => {}
         None => kept.push(directive),
     }
 }
@@ -145,67 +193,107 @@ fn tell(told: &mut Vec<CorefileError>, token: Option<&Token>, what: String) {
     }
 }
 
-/// The lines of a stanza: the head, and those in its braces.
-fn lines(tokens: &[Token]) -> Vec<&[Token]> {
-    tokens.chunk_by(|one, other| one.line == other.line && one.file == other.file).collect()
+/// The lines of a stanza: the head up to its brace, and what is in its braces.
+fn lines(tokens: &[Token]) -> impl Iterator<Item = &[Token]> {
+    tokens.chunk_by(|one, other| one.text != "{" && one.line == other.line && one.file == other.file)
+}
+
+/// The words of a line, and the brace that ends its block.
+fn before_brace(line: &[Token]) -> (&[Token], &[Token]) {
+    line.split_at(line.len() - usize::from(line.last().is_some_and(|last| last.text == "}")))
+}
+
+fn action(directive: &Directive, line: &[Token]) -> Option<Action> {
+    removed(&directive.name, &line.first()?.text).map(|removed| removed.action)
 }
 
 /// Leaves out options that were removed; prefixes of `cidrs` go to the head.
-fn without_options(directive: &mut Directive, told: &mut Vec<CorefileError>) {
+fn without_options(directive: &Directive, told: &mut Vec<CorefileError>) -> Directive {
     let mut tokens = Vec::new();
     for stanza in stanzas(&directive.tokens) {
-        let mut lifted = Vec::new();
-        let mut kept: Vec<&[Token]> = Vec::new();
-        for line in lines(directive.tokens.get(stanza).unwrap_or_default()) {
-            let option = line.first().filter(|_| !kept.is_empty());
-            match option.and_then(|option| removed(&directive.name, &option.text)) {
-                Some(Removed { action: Action::Drop, option: name, .. }) => {
-                    tell(told, option, format!("{}: {name} is left out", directive.name));
+        let mut lines = lines(directive.tokens.get(stanza).unwrap_or_default());
+        let mut head = lines.next().unwrap_or_default().to_vec();
+        let mut options = Vec::new();
+        for line in lines {
+            let (words, brace) = before_brace(line);
+            let Some(first) = words.first() else {
+                options.extend_from_slice(line);
+                continue;
+            };
+            let becomes = match action(directive, words) {
+                Some(Action::Drop) => "is left out".to_owned(),
+                Some(Action::Transfer) => "is a directive now".to_owned(),
+                Some(Action::Lift) => {
+                    let behind = head.iter().position(|word| word.text == "{").unwrap_or(head.len());
+                    // They stand on the line of the head now.
+                    let line = head.first().map_or(1, |first| first.line);
+                    let lifted = words.iter().skip(1).map(|word| Token { line, ..word.clone() });
+                    head.splice(behind..behind, lifted);
+                    "is put on the line of the directive".to_owned()
                 }
-                Some(Removed { action: Action::Lift, option: name, .. }) => {
-                    tell(
-                        told,
-                        option,
-                        format!("{}: what {name} names is put on the line of the directive", directive.name),
-                    );
-                    lifted.extend(line.iter().skip(1).filter(|word| word.text != "}").cloned());
+                Some(Action::Replace(words)) => {
+                    options.extend(words.iter().map(|word| Token { text: (*word).to_owned(), ..first.clone() }));
+                    format!("is read as {}", words.join(" "))
                 }
-                Some(Removed { action: Action::Refuse | Action::Forward, .. }) | None => kept.push(line),
-            }
+                Some(Action::Refuse | Action::Forward) | None => {
+                    options.extend_from_slice(line);
+                    continue;
+                }
+            };
+            tell(told, Some(first), format!("{}: {} {becomes}", directive.name, first.text));
+            options.extend_from_slice(brace);
         }
-        let head = kept.first().copied().unwrap_or_default();
-        let brace = head.iter().position(|word| word.text == "{").unwrap_or(head.len());
-        let (before, behind) = head.split_at(brace);
-        tokens.extend_from_slice(before);
-        // They stand on the line of the head now.
-        let line = before.first().map_or(1, |first| first.line);
-        tokens.extend(lifted.into_iter().map(|word| Token { line, ..word }));
-        tokens.extend_from_slice(behind);
-        kept.iter().skip(1).for_each(|line| tokens.extend_from_slice(line));
+        tokens.extend(head);
+        tokens.extend(options);
     }
-    directive.tokens = tokens;
+    Directive { name: directive.name.clone(), tokens }
+}
+
+/// `transfer to WHOM` in the braces of a directive as `transfer ZONES { to WHOM }`.
+fn transfers(directive: &Directive) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    // The file of `file` stands before its zones.
+    let before_zones = if directive.name == "file" { 2 } else { 1 };
+    for stanza in stanzas(&directive.tokens) {
+        let mut lines = lines(directive.tokens.get(stanza).unwrap_or_default());
+        let head = lines.next().unwrap_or_default();
+        let zones = || head.iter().skip(before_zones).take_while(|word| word.text != "{");
+        for line in lines.filter(|line| action(directive, line) == Some(Action::Transfer)) {
+            let (words, _) = before_brace(line);
+            let Some(first) = words.first() else { continue };
+            let at = |line: usize, text: &str| Token { text: text.to_owned(), line, ..first.clone() };
+            // A block has its brace on the line of its head, and its options on others.
+            tokens.push(at(first.line, "transfer"));
+            tokens.extend(zones().map(|zone| at(first.line, &zone.text)));
+            tokens.push(at(first.line, "{"));
+            tokens.extend(words.iter().skip(1).map(|word| at(first.line + 1, &word.text)));
+            tokens.push(at(first.line + 2, "}"));
+        }
+    }
+    tokens
 }
 
 /// `proxy FROM TO... { ... }` as `forward FROM TO... { ... }`.
 fn forward(proxy: &Directive, told: &mut Vec<CorefileError>) -> Directive {
     let mut tokens = Vec::new();
     for stanza in stanzas(&proxy.tokens) {
-        for (index, line) in lines(proxy.tokens.get(stanza).unwrap_or_default()).into_iter().enumerate() {
-            let Some(first) = line.first() else { continue };
-            let word = |text: &str| Token { text: text.to_owned(), ..first.clone() };
+        for (index, line) in lines(proxy.tokens.get(stanza).unwrap_or_default()).enumerate() {
+            let (words, brace) = before_brace(line);
+            let word = |text: &&str| words.first().map(|first| Token { text: (*text).to_owned(), ..first.clone() });
             if index == 0 {
-                tell(told, Some(first), "proxy is read as forward".to_owned());
-                tokens.push(word("forward"));
+                tell(told, words.first(), "proxy is read as forward".to_owned());
+                tokens.extend(word(&"forward"));
                 tokens.extend_from_slice(line.get(1..).unwrap_or_default());
                 continue;
             }
-            match forward_option(line) {
-                Becomes::Itself => tokens.extend_from_slice(line),
-                Becomes::Other(words, what) => {
-                    tell(told, Some(first), format!("proxy: {what}"));
-                    tokens.extend(words.iter().map(|text| word(text)));
+            match forward_option(words) {
+                Becomes::Itself => tokens.extend_from_slice(words),
+                Becomes::Other(others, what) => {
+                    tell(told, words.first(), format!("proxy: {what}"));
+                    tokens.extend(others.iter().filter_map(word));
                 }
             }
+            tokens.extend_from_slice(brace);
         }
     }
     Directive { name: "forward".to_owned(), tokens }
@@ -217,8 +305,8 @@ enum Becomes {
     Other(&'static [&'static str], String),
 }
 
-fn forward_option(line: &[Token]) -> Becomes {
-    let words: Vec<&str> = line.iter().map(|token| token.text.as_str()).collect();
+fn forward_option(words: &[Token]) -> Becomes {
+    let words: Vec<&str> = words.iter().map(|token| token.text.as_str()).collect();
     let left_out = |why: &str| Becomes::Other(&[], format!("{} is left out: {why}", words.join(" ")));
     match words.as_slice() {
         ["policy", "least_conn"] => {
@@ -231,7 +319,6 @@ fn forward_option(line: &[Token]) -> Becomes {
             Becomes::Other(&["force_tcp"], "protocol dns force_tcp is read as force_tcp".to_owned())
         }
         ["protocol", "dns"] => left_out("forward speaks DNS"),
-        ["protocol", ..] => left_out("forward speaks DNS; write tls:// before a server for DNS over TLS"),
         ["fail_timeout", ..] => left_out("forward probes servers that failed until they answer"),
         ["health_check", ..] => left_out("forward probes servers that failed over DNS"),
         ["spray", ..] => left_out("forward asks one of the servers where all seem down"),
@@ -288,7 +375,40 @@ mod tests {
     }
 
     #[test]
+    fn transfers_are_a_directive() {
+        check(
+            "kubernetes cluster.local {\ntransfer to * 192.0.2.1\npods insecure\n}\nfile /dev/null a.org b.org {\ntransfer to *\nno_reload\n}",
+            &["kubernetes: transfer is a directive now", "file: transfer", "file: no_reload is read as reload 0"],
+            "kubernetes cluster.local {\npods insecure\n}\nfile /dev/null a.org b.org {\nreload 0\n}\n\
+             transfer cluster.local {\nto * 192.0.2.1\n}\ntransfer a.org b.org {\nto *\n}",
+        );
+    }
+
+    #[test]
+    fn braces_on_the_line_of_an_option_stay() {
+        check("kubernetes a.org { upstream }", &["upstream is left out"], "kubernetes a.org");
+        check("kubernetes a.org {\nttl 7\nresyncperiod 5m }", &["resyncperiod"], "kubernetes a.org {\nttl 7\n}");
+        check("kubernetes a.org { cidrs 10.0.0.0/24 }\nwhoami", &["cidrs"], "kubernetes a.org 10.0.0.0/24\nwhoami");
+        check(
+            "proxy . 192.0.2.1 { policy first }",
+            &["proxy is read", "policy"],
+            "forward . 192.0.2.1 {\npolicy sequential\n}",
+        );
+    }
+
+    #[test]
+    fn protocols_that_forward_does_not_speak_are_refused() {
+        for protocol in ["grpc", "https_google"] {
+            let text = format!(".:53 {{\nproxy . 192.0.2.1 {{\nprotocol {protocol}\n}}\n}}\n");
+            let source = Source::Text { name: "Corefile".to_owned(), text };
+            let errors = source.load_with(System { port: 53, migrates: true }).expect_err("a refusal");
+            assert!(errors[0].what.contains("tls:// or https://"), "{errors:?}");
+        }
+    }
+
+    #[test]
     fn what_has_no_counterpart_goes() {
+        check("shutdown /bin/true\nwhoami", &["shutdown is left out"], "whoami");
         check("startup /bin/true\nwhoami", &["startup is left out"], "whoami");
         check("federation cluster.local {\na b.org\n}\nwhoami", &["federation is left out"], "whoami");
     }
