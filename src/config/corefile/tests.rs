@@ -382,6 +382,10 @@ fn acl_takes_actions_types_and_prefixes() {
     let servers =
         warned(&block("acl a..b {\ndrop\n}\nmetadata a..b\nlog a..b {x}"), "\"a..b\" is no zone and is left out");
     assert_eq!(only(servers).directives(), Vec::<&str>::new(), "for no name is not for every name");
+    let lines = "cache 30 a..b\ntemplate IN A a..b\nhosts /dev/null a..b\ntransfer a..b {\nto *\n}\nauto a..b\nfile /dev/null a..b";
+    assert_eq!(only(warned(&block(lines), "is left out")).directives(), Vec::<&str>::new());
+    let config = loaded(&block("hosts /dev/null {\nfallthrough a..b\n}")).config;
+    assert_eq!(loaded(&config.to_corefile().expect("a Corefile").text).config, config, "no name falls through");
 }
 
 #[test]

@@ -76,7 +76,10 @@ impl Directive for Auto {
             if auto.directory.as_os_str().is_empty() {
                 cursor.warn("without `directory` it serves nothing");
             }
-            autos.push(auto);
+            // Without any zone that is one, it is for no name; a warning says so.
+            if !auto.zones.is_empty() {
+                autos.push(auto);
+            }
         }
         Ok(autos)
     }

@@ -66,7 +66,8 @@ impl Directive for Autopath {
             }
             autopath = Self::lower_line(cursor)?;
         }
-        Ok(autopath)
+        // Without any zone that is one, it is for no name; a warning says so.
+        Ok(autopath.filter(|autopath| !autopath.zones.is_empty()))
     }
 
     fn write(autopath: &Option<Self>, corefile: &mut Writer) {

@@ -189,7 +189,8 @@ impl Directive for Cache {
         }
         match cursor.advance() {
             true => Err(cursor.once()),
-            false => Ok(Some(cache)),
+            // Without any zone that is one, it is for no name; a warning says so.
+            false => Ok(Some(cache).filter(|cache| !cache.zones.is_empty())),
         }
     }
 

@@ -29,7 +29,8 @@ impl Fallthrough {
 
     /// Writes the option.
     pub fn write(&self, corefile: &mut Writer) {
-        if let Some(zones) = &self.zones {
+        // A line without zones would mean all names.
+        if let Some(zones) = self.zones.as_ref().filter(|zones| !zones.is_empty()) {
             corefile.line(std::iter::once("fallthrough".to_owned()).chain(zones.iter().map(Text::text)));
         }
     }
@@ -52,6 +53,7 @@ impl Fallthrough {
                 cursor.warn(format!("fallthrough {zone} has no effect: this directive serves no name in it"));
             }
         }
-        Ok(Self { zones: Some(zones) })
+        // Without any zone that is one, no name falls through; a warning says so.
+        Ok(Self { zones: Some(zones).filter(|zones| !zones.is_empty()) })
     }
 }

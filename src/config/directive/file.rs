@@ -80,7 +80,10 @@ impl Directive for File {
                 lowered.lower_option(cursor)?;
             }
             lowered.look(cursor)?;
-            files.push(lowered);
+            // Without any zone that is one, it is for no name; a warning says so.
+            if !lowered.zones.is_empty() {
+                files.push(lowered);
+            }
         }
         Ok(files)
     }

@@ -106,7 +106,8 @@ impl Directive for Hosts {
             let path = cursor.path(&hosts.file);
             warn_of_file(cursor, &path);
         }
-        Ok(Some(hosts))
+        // Without any zone that is one, it is for no name; a warning says so.
+        Ok(Some(hosts).filter(|hosts| !hosts.zones.is_empty()))
     }
 
     fn write(hosts: &Option<Self>, corefile: &mut Writer) {

@@ -73,7 +73,8 @@ impl Directive for K8sExternal {
             }
             external = Some(next);
         }
-        Ok(external)
+        // Without any zone that is one, it is for no name; a warning says so.
+        Ok(external.filter(|external| !external.zones.is_empty()))
     }
 
     fn write(external: &Option<Self>, corefile: &mut Writer) {

@@ -94,7 +94,10 @@ impl Directive for Template {
             while cursor.next_option() {
                 template.lower_option(cursor)?;
             }
-            templates.push(template);
+            // Without any zone that is one, it is for no name; a warning says so.
+            if !template.zones.is_empty() {
+                templates.push(template);
+            }
         }
         Ok(templates)
     }

@@ -83,7 +83,10 @@ impl Directive for Transfer {
             if transfer.to.is_empty() {
                 return Err(cursor.error("'to' is required: who may have the zones, `to *` or `to ADDRESS...`"));
             }
-            transfers.push(transfer);
+            // Without any zone that is one, it is for no name; a warning says so.
+            if !transfer.zones.is_empty() {
+                transfers.push(transfer);
+            }
         }
         Ok(transfers)
     }

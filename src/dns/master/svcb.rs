@@ -14,10 +14,15 @@ const KEYS: [&str; 9] =
 /// Writes parameters in the order of their keys.
 pub fn write_parameters(words: &[Word<'_>], octets: &mut Vec<u8>) -> Result<(), String> {
     let mut parameters = BTreeMap::new();
-    for word in words {
+    let mut words = words.iter().peekable();
+    while let Some(word) = words.next() {
         let text = String::from_utf8_lossy(word.text);
-        let (key, value) = text.split_once('=').unwrap_or((&text, ""));
-        let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+        let (key, mut value) = text.split_once('=').unwrap_or((&text, ""));
+        let quoted = words.next_if(|next| next.is_quoted && text.ends_with('='));
+        let quoted = quoted.map(|quoted| String::from_utf8_lossy(quoted.text));
+        if let Some(quoted) = &quoted {
+            value = quoted;
+        }
         let number = key_number(key).ok_or_else(|| format!("no parameter of SVCB: {key:?}"))?;
         let value = value_octets(number, value).ok_or_else(|| format!("no value of {key}: {value:?}"))?;
         if parameters.insert(number, value).is_some() {
@@ -79,4 +84,23 @@ fn alpn(value: &str) -> Option<Vec<u8>> {
         list.extend(protocol);
     }
     Some(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_may_stand_in_quotes() {
+        let octets = |words: &[(&str, bool)]| {
+            let words: Vec<_> =
+                words.iter().map(|(text, is_quoted)| Word { text: text.as_bytes(), is_quoted: *is_quoted }).collect();
+            let mut octets = Vec::new();
+            write_parameters(&words, &mut octets).map(|()| octets)
+        };
+        let plain = octets(&[("alpn=h2,h3", false), ("port=53", false)]);
+        assert!(plain.is_ok());
+        assert_eq!(octets(&[("alpn=", false), ("h2,h3", true), ("port=", false), ("53", true)]), plain);
+        assert!(octets(&[("port=53", false), ("53", true)]).is_err(), "a value of nothing");
+    }
 }

@@ -94,13 +94,9 @@ impl<'a> Entries<'a> {
         rest.get(..length).unwrap_or_default()
     }
 
-    /// A word without quotes around it; a part of it may be in quotes, as in `alpn="h2,h3"`.
+    /// A word without quotes around it; a quote begins another one, as in `alpn="h2,h3"`.
     fn take_bare(&mut self) -> &'a [u8] {
-        let mut is_in_quotes = false;
-        self.take_while(|octet| {
-            is_in_quotes ^= octet == b'"';
-            is_in_quotes || !matches!(octet, b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')')
-        })
+        self.take_while(|octet| !matches!(octet, b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')' | b'"'))
     }
 }
 
@@ -160,7 +156,8 @@ mod tests {
     fn quotes_and_backslashes_hold_words_together() {
         check(r#"a "b ;c" d\;\ e"#, &[r"1:a|b ;c|d\;\ e"]);
         check(r#"a "b\"c""d""#, &[r#"1:a|b\"c|d"#]);
-        check(r#"a alpn="h2, h3" b"#, &[r#"1:a|alpn="h2, h3"|b"#]);
+        check(r#"a alpn="h2, h3" b\""#, &[r#"1:a|alpn=|h2, h3|b\""#]);
+        check(r#"a b"c"#, &["1!the quote is not closed"]);
         check("a \"b\nc\nd", &["1!the quote is not closed"]);
         check("a \\", &["1:a|\\"]);
     }
