@@ -11,7 +11,7 @@ use super::generation::Generation;
 use super::log::chain;
 use crate::config::corefile::{CorefileError, Loaded, Source};
 use crate::config::directive::ObjectSource;
-use crate::dns::{Answer, Explanation, Name, Query, RecordType, Step, Transport, encode, label_count};
+use crate::dns::{Answer, Explanation, Name, Query, RecordType, Step, Transport, encode, label_count, name_text};
 use crate::listen::Endpoint;
 use crate::metrics::Metrics;
 use crate::plugin::Router;
@@ -57,7 +57,7 @@ pub struct Explained {
     pub took: Duration,
     /// What is to be known of the configuration.
     pub warnings: Vec<CorefileError>,
-    /// Where the server blocks begin, in their order: `Corefile:3`.
+    /// Where the server blocks begin, and their zones, in their order: `Corefile:3 (cluster.local.)`.
     pub places: Vec<String>,
 }
 
@@ -83,7 +83,14 @@ pub fn explain(request: Request) -> Result<Explained, ExplainError> {
 }
 
 async fn ask(request: Request, mut loaded: Loaded) -> Result<Explained, ExplainError> {
-    let (warnings, places) = (std::mem::take(&mut loaded.warnings), std::mem::take(&mut loaded.places));
+    let warnings = std::mem::take(&mut loaded.warnings);
+    let zones = loaded.config.servers.iter().map(|server| server.keys.iter().map(|key| name_text(&key.zone)));
+    let blocks = loaded
+        .places
+        .iter()
+        .zip(zones)
+        .map(|(place, zones)| format!("{place} ({})", zones.collect::<Vec<_>>().join(" ")));
+    let places = blocks.collect();
     for kubernetes in loaded.config.servers.iter_mut().filter_map(|server| server.kubernetes.as_mut()) {
         if let Some(manifests) = &request.manifests {
             kubernetes.source = ObjectSource::Manifests(manifests.clone());

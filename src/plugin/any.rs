@@ -13,6 +13,7 @@ pub fn lookup(query: &Query) -> Option<Answer> {
     if query.record_type != RecordType::ANY {
         return None;
     }
+    query.explain(NAME, || "answers ANY with one small record (RFC 8482)".to_owned());
     let data = RData::HINFO(rdata::HINFO::new("ANY obsoleted".to_owned(), "See RFC 8482".to_owned()));
     Some(Answer::positive(vec![Record::from_rdata(query.name.clone(), TTL, data)]).with_authoritative(false).by(NAME))
 }

@@ -33,6 +33,7 @@ impl Chaos {
             "authors.bind." => self.config.authors.clone(),
             _ => return None,
         };
+        query.explain(NAME, || "says what the configuration says of this server".to_owned());
         let records = texts.into_iter().map(|text| {
             let octets = text.as_bytes();
             let octets = octets.get(..TEXT_MAX).unwrap_or(octets);

@@ -109,6 +109,12 @@ impl Hosts {
         }
     }
 
+    /// Where the names are, in words.
+    fn source(&self) -> String {
+        let file = self.config.file.display();
+        if self.config.inline.is_empty() { file.to_string() } else { format!("{file} or the block") }
+    }
+
     /// The answer of the file; None: ask the next plugin. A name that is not there is SERVFAIL if nothing falls through, as
     /// in CoreDNS: somebody else must know it. A reverse name that is not there always goes to the next plugin.
     pub fn lookup(&self, query: &Query) -> Option<Answer> {
@@ -118,16 +124,15 @@ impl Hosts {
         }
         self.config.zones.iter().find(|zone| zone.zone_of(&query.name))?;
         let name = query.name.to_lowercase();
-        let file = self.config.file.display();
         let Some(addresses) = table.addresses.get(&name).or_else(|| table.addresses.get(&wildcard(&name)?)) else {
             let falls_through = self.config.fallthrough.covers(&query.name);
             query.explain(NAME, || match falls_through {
-                true => format!("{file} does not have the name; it falls through to the next plugin"),
-                false => format!("{file} does not have the name, and nothing falls through: SERVFAIL"),
+                true => format!("{} does not have the name; it falls through to the next plugin", self.source()),
+                false => format!("{} does not have the name, and nothing falls through: SERVFAIL", self.source()),
             });
             return (!falls_through).then(|| Answer::serv_fail("the hosts file does not have this name").by(NAME));
         };
-        query.explain(NAME, || format!("{file} or the block has the name"));
+        query.explain(NAME, || format!("{} has the name", self.source()));
         let records =
             addresses.iter().filter_map(|address| address_record(&name, self.config.ttl, *address, query.record_type));
         Some(Answer::positive(records.collect()).by(NAME))

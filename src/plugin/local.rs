@@ -44,6 +44,7 @@ impl Local {
         } else {
             self.answer_below(self.apexes.iter().find(|apex| apex.zone_of(&query.name))?, query)
         };
+        query.explain(NAME, || "the name belongs to this host, or to none: nobody else is asked".to_owned());
         Some(answer.with_authoritative(false).by(NAME))
     }
 

@@ -95,6 +95,7 @@ impl LoopDetection {
                 return None;
             }
         }
+        query.explain(NAME, || "this is the server's own question, which came back too often".to_owned());
         self.too_often.notify_one();
         Some(Answer::serv_fail("the server forwards to itself").by(NAME))
     }

@@ -138,9 +138,12 @@ impl Pipeline {
 
     /// Makes the query what it is to this block: `bufsize` lowers what the client said of its size.
     pub fn admit(&self, query: &mut Query) {
-        if let (Some(bufsize), Some(Edns { udp_size, .. })) = (self.bufsize, query.edns.as_mut()) {
-            *udp_size = bufsize.min(*udp_size);
+        let Some(bufsize) = self.bufsize else { return };
+        match query.edns.as_mut() {
+            Some(Edns { udp_size, .. }) if *udp_size > bufsize => *udp_size = bufsize,
+            _ => return,
         }
+        query.explain("bufsize", || format!("the client takes more than {bufsize} octets; it gets no more"));
     }
 
     /// Answers a query. The functions of this file are the order of the plugins, outermost first.
@@ -271,10 +274,14 @@ impl Pipeline {
         let changed = self.header.as_ref().map(|header| header.of_query(query));
         let mut answer = self.answer_from_plugins(changed.as_ref().unwrap_or(query), router).await;
         if self.minimal {
+            query.explain("minimal", || "a positive answer has its answer section only".to_owned());
             minimal::reduce(&mut answer);
         }
         match &self.header {
-            Some(header) => header.of_response(answer),
+            Some(header) => {
+                query.explain("header", || "flags are as the configuration wants them".to_owned());
+                header.of_response(answer)
+            }
             None => answer,
         }
     }

@@ -14,6 +14,7 @@ pub struct Whoami;
 impl Whoami {
     /// The client's address and port in the additional section: an address record, and an SRV record of `_udp` or `_tcp`.
     pub fn answer(&self, query: &Query) -> Answer {
+        query.explain(NAME, || "no other plugin answered: says who asked".to_owned());
         let address = match query.client.ip().to_canonical() {
             IpAddr::V4(address) => RData::A(rdata::A(address)),
             IpAddr::V6(address) => RData::AAAA(rdata::AAAA(address)),

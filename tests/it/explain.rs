@@ -26,7 +26,7 @@ fn a_service_is_named_with_its_addresses_and_slices() {
         "web.shop.svc.cluster.local",
         0,
         &[
-            "server block 1 is config/demo/Corefile:",
+            "server block 1 is config/demo/Corefile:4 (cluster.local. ",
             "cluster.local. is the longest zone of the name",
             "Service shop/web, cluster IP 10.96.0.80 fd00:96::80; EndpointSlice web-v4: 1 of 1 endpoints ready",
             "NOERROR, qr aa rd",

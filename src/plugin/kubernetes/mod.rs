@@ -76,13 +76,16 @@ impl Kubernetes {
         self.wait_for_sync().await;
         let snapshot = self.store.load().clone();
         let found = self.find(query, &apex, &snapshot);
-        query.explain(NAME, || self.describe(query, &apex, &snapshot, &found));
+        let is_certain = !found.is_negative() || self.is_certain(query, &apex, &snapshot);
+        if is_certain {
+            query.explain(NAME, || self.describe(query, &apex, &snapshot, &found));
+        }
         let outcome = Outcome {
             plugin: NAME,
             query,
             router,
             ttl: self.config.ttl,
-            is_certain: !found.is_negative() || self.is_certain(query, &apex, &snapshot),
+            is_certain,
             falls_through: self.config.fallthrough.covers(&query.name),
             soa: || self.soa(&apex, snapshot.serial()),
         };
