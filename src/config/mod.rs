@@ -8,6 +8,7 @@ pub mod corefile;
 pub mod directive;
 mod duration;
 pub mod expression;
+pub mod go_template;
 pub mod selector;
 mod server;
 pub mod text;

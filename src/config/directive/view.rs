@@ -29,7 +29,8 @@ impl Directive for View {
                   An expression has texts (`'A'`), numbers, `true`, `false`, lists (`['A', 'AAAA']`) and ranges (`1..5`), the operators `==` `!=` `<` `<=` `>` `>=` \
                   `in` `contains` `startsWith` `endsWith` `matches` (each of the last five also behind `not`), `&&` `||` `!` (or `and` `or` `not`), `? :`, `+` `-` `*` `%`, and the functions \
                   `type()` `name()` `class()` `proto()` `size()` `client_ip()` `port()` `id()` `opcode()` `do()` `bufsize()` `server_ip()` `server_port()` of the query, \
-                  `metadata(LABEL)`, `incidr(ADDRESS, PREFIX)`, `len(TEXT)`, `lower(TEXT)` and `upper(TEXT)`. Names are in lower case with their final dot, \
+                  `metadata(LABEL)`, `incidr(ADDRESS, PREFIX)`, `len(TEXT)`, `lower(TEXT)`, `upper(TEXT)`, `replace(TEXT, FROM, TO)`, `int(TEXT)`, and `any` `all` `none` \
+                  of a list and a condition in which `#` is its item, as in `any(['10.0.0.0/8', 'fd00::/8'], incidr(client_ip(), #))`. Names are in lower case with their final dot, \
                   ports are texts. A backslash in a text is written twice. It is checked when it is read; what cannot be said for a query counts as false.",
         options: &[Opt { syntax: "expr EXPRESSION", meaning: "must be true; repeatable", default: "" }],
         example: "view internal {\n    expr incidr(client_ip(), '10.0.0.0/8') || client_ip() == '192.0.2.1'\n    expr type() in ['A', 'AAAA'] && name() matches '^web[0-9]+\\\\.'\n}",

@@ -21,8 +21,8 @@ pub enum Token {
 }
 
 /// Longer ones first.
-const SIGNS: [&str; 20] =
-    ["..", "==", "!=", "<=", ">=", "&&", "||", "(", ")", "[", "]", ",", "?", ":", "<", ">", "!", "+", "-", "*"];
+const SIGNS: [&str; 21] =
+    ["#", "..", "==", "!=", "<=", ">=", "&&", "||", "(", ")", "[", "]", ",", "?", ":", "<", ">", "!", "+", "-", "*"];
 
 /// The words of an expression; the last one is [`Token::End`].
 pub fn words(text: &str) -> Result<Vec<Word>, InvalidExpression> {

@@ -35,7 +35,28 @@ pub enum Node {
     In(Box<Node>, Box<Node>),
     Matches(Box<Node>, Pattern),
     Choice(Box<[Node; 3]>),
+    /// What a group of the pattern matched, by number or name.
+    Group(Box<Node>),
+    Variable(usize),
+    /// The item of a list.
+    Item,
+    /// How many items of a list a condition is to be true of.
+    Count(Count, Vec<Node>, Box<Node>),
+    /// A text with all of one part replaced by another.
+    Replace(Box<[Node; 3]>),
+    /// The number that a text is.
+    Int(Box<Node>),
 }
+
+#[derive(Clone, Copy, Debug)]
+pub enum Count {
+    Any,
+    All,
+    None,
+}
+
+/// Octets of a text at most.
+const TEXT_MAX: usize = 4096;
 
 /// A valid regular expression, compiled when it is first needed: reading a configuration alone costs less.
 #[derive(Clone, Debug)]
@@ -83,88 +104,115 @@ pub enum Calculation {
     Remainder,
 }
 
-#[derive(Debug, PartialEq, PartialOrd)]
+/// What an expression is worth.
+#[derive(Clone, Debug, PartialEq, PartialOrd)]
+#[allow(missing_docs, reason = "each is the kind of its name")]
 pub enum Value<'a> {
     Truth(bool),
     Number(i64),
     Text(Cow<'a, str>),
 }
 
+/// What an expression is asked about.
+#[derive(Clone, Debug)]
+pub struct Scene<'a> {
+    /// The query.
+    pub query: &'a Query,
+    /// What the groups of a pattern matched, the whole match first, with the names of those that have one.
+    pub groups: &'a [(Option<&'a str>, &'a str)],
+    /// The values of the variables of its [`Scope`](super::Scope).
+    pub variables: Vec<Value<'a>>,
+    /// The item of a list that a condition is asked about.
+    pub item: Option<Value<'a>>,
+}
+
 impl Node {
     /// What it is worth; None: it cannot be said for this query.
-    pub fn value<'a>(&'a self, query: &'a Query) -> Option<Value<'a>> {
+    pub fn value<'a>(&'a self, scene: &Scene<'a>) -> Option<Value<'a>> {
         Some(match self {
             Self::Truth(truth) => Value::Truth(*truth),
             Self::Number(number) => Value::Number(*number),
             Self::Text(text) => Value::Text(text.into()),
-            Self::Fact(fact) => fact.value(query),
-            Self::Metadata(label) => Value::Text(query.metadata.get(&label.text(query)?).unwrap_or_default().into()),
-            Self::Incidr(address, prefix) => {
-                let prefix: IpNet = prefix.text(query)?.parse().ok()?;
-                Value::Truth(prefix.contains(&address.address(query)?))
+            Self::Fact(fact) => fact.value(scene.query),
+            Self::Metadata(label) => {
+                Value::Text(scene.query.metadata.get(&label.text(scene)?).unwrap_or_default().into())
             }
-            Self::IncidrOf(address, prefix) => Value::Truth(prefix.contains(&address.address(query)?)),
-            Self::Length(text) => Value::Number(i64::try_from(text.text(query)?.chars().count()).ok()?),
-            Self::Lower(text) => Value::Text(text.text(query)?.to_lowercase().into()),
-            Self::Upper(text) => Value::Text(text.text(query)?.to_uppercase().into()),
-            Self::Not(node) => Value::Truth(!node.truth(query)?),
-            Self::Negative(node) => Value::Number(node.number(query)?.wrapping_neg()),
-            Self::All(nodes) => Value::Truth(all(nodes, true, query)?),
-            Self::Any(nodes) => Value::Truth(!all(nodes, false, query)?),
-            Self::Compare(how, left, right) => Value::Truth(how.holds(&left.value(query)?, &right.value(query)?)),
-            Self::Calculate(how, left, right) => Value::Number(how.result(left.number(query)?, right.number(query)?)?),
-            Self::In(item, list) => Value::Truth(list.contains(&item.value(query)?, query)?),
-            Self::Matches(text, pattern) => Value::Truth(pattern.regex()?.is_match(&text.text(query)?)),
+            Self::Incidr(address, prefix) => {
+                let prefix: IpNet = prefix.text(scene)?.parse().ok()?;
+                Value::Truth(prefix.contains(&address.address(scene)?))
+            }
+            Self::IncidrOf(address, prefix) => Value::Truth(prefix.contains(&address.address(scene)?)),
+            Self::Length(text) => Value::Number(i64::try_from(text.text(scene)?.chars().count()).ok()?),
+            Self::Lower(text) => Value::Text(text.text(scene)?.to_lowercase().into()),
+            Self::Upper(text) => Value::Text(text.text(scene)?.to_uppercase().into()),
+            Self::Not(node) => Value::Truth(!node.truth(scene)?),
+            Self::Negative(node) => Value::Number(node.number(scene)?.wrapping_neg()),
+            Self::All(nodes) => Value::Truth(all(nodes, true, scene)?),
+            Self::Any(nodes) => Value::Truth(!all(nodes, false, scene)?),
+            Self::Compare(how, left, right) => Value::Truth(how.holds(&left.value(scene)?, &right.value(scene)?)),
+            Self::Calculate(how, left, right) => Value::Number(how.result(left.number(scene)?, right.number(scene)?)?),
+            Self::In(item, list) => Value::Truth(list.contains(&item.value(scene)?, scene)?),
+            Self::Matches(text, pattern) => Value::Truth(pattern.regex()?.is_match(&text.text(scene)?)),
             Self::Choice(parts) => {
                 let [condition, consequence, alternative] = parts.as_ref();
-                return if condition.truth(query)? { consequence } else { alternative }.value(query);
+                return if condition.truth(scene)? { consequence } else { alternative }.value(scene);
             }
+            Self::Group(group) => Value::Text(group_of(scene, &group.value(scene)?).into()),
+            Self::Variable(index) => scene.variables.get(*index)?.clone(),
+            Self::Item => scene.item.clone()?,
+            Self::Count(count, items, condition) => Value::Truth(count.holds(items, condition, scene)?),
+            Self::Replace(parts) => {
+                let [text, from, to] = parts.as_ref();
+                let text = text.text(scene)?.replace(&*from.text(scene)?, &to.text(scene)?);
+                return (text.len() <= TEXT_MAX).then(|| Value::Text(text.into()));
+            }
+            Self::Int(text) => Value::Number(text.text(scene)?.parse().ok()?),
             Self::List(_) | Self::Range(..) => return None,
         })
     }
 
-    fn truth(&self, query: &Query) -> Option<bool> {
-        match self.value(query)? {
+    fn truth(&self, scene: &Scene<'_>) -> Option<bool> {
+        match self.value(scene)? {
             Value::Truth(truth) => Some(truth),
             Value::Number(_) | Value::Text(_) => None,
         }
     }
 
-    fn number(&self, query: &Query) -> Option<i64> {
-        match self.value(query)? {
+    fn number(&self, scene: &Scene<'_>) -> Option<i64> {
+        match self.value(scene)? {
             Value::Number(number) => Some(number),
             Value::Truth(_) | Value::Text(_) => None,
         }
     }
 
-    fn text<'a>(&'a self, query: &'a Query) -> Option<Cow<'a, str>> {
-        match self.value(query)? {
+    fn text<'a>(&'a self, scene: &Scene<'a>) -> Option<Cow<'a, str>> {
+        match self.value(scene)? {
             Value::Text(text) => Some(text),
             Value::Truth(_) | Value::Number(_) => None,
         }
     }
 
     /// An address; those of the query are not written and read again.
-    fn address(&self, query: &Query) -> Option<IpAddr> {
+    fn address(&self, scene: &Scene<'_>) -> Option<IpAddr> {
         match self {
-            Self::Fact(Fact::ClientIp) => Some(query.client.ip().to_canonical()),
-            Self::Fact(Fact::ServerIp) => Some(query.local.ip().to_canonical()),
-            _ => self.text(query)?.parse().ok().map(|address: IpAddr| address.to_canonical()),
+            Self::Fact(Fact::ClientIp) => Some(scene.query.client.ip().to_canonical()),
+            Self::Fact(Fact::ServerIp) => Some(scene.query.local.ip().to_canonical()),
+            _ => self.text(scene)?.parse().ok().map(|address: IpAddr| address.to_canonical()),
         }
     }
 
-    fn contains(&self, item: &Value<'_>, query: &Query) -> Option<bool> {
+    fn contains(&self, item: &Value<'_>, scene: &Scene<'_>) -> Option<bool> {
         match (self, item) {
             (Self::List(nodes), _) => {
                 for node in nodes {
-                    if node.value(query)? == *item {
+                    if node.value(scene)? == *item {
                         return Some(true);
                     }
                 }
                 Some(false)
             }
             (Self::Range(first, last), Value::Number(number)) => {
-                Some((first.number(query)?..=last.number(query)?).contains(number))
+                Some((first.number(scene)?..=last.number(scene)?).contains(number))
             }
             _ => Some(false),
         }
@@ -172,13 +220,36 @@ impl Node {
 }
 
 /// Whether all are `wanted`; the first that is not ends the search.
-fn all(nodes: &[Node], wanted: bool, query: &Query) -> Option<bool> {
+fn all(nodes: &[Node], wanted: bool, scene: &Scene<'_>) -> Option<bool> {
     for node in nodes {
-        if node.truth(query)? != wanted {
+        if node.truth(scene)? != wanted {
             return Some(false);
         }
     }
     Some(true)
+}
+
+/// Without such a group it is empty.
+fn group_of<'a>(scene: &Scene<'a>, group: &Value<'_>) -> &'a str {
+    let found = match group {
+        Value::Number(number) => usize::try_from(*number).ok().and_then(|number| scene.groups.get(number)),
+        Value::Text(wanted) => scene.groups.iter().find(|(name, _)| *name == Some(&**wanted)),
+        Value::Truth(_) => None,
+    };
+    found.map_or("", |(_, text)| text)
+}
+
+impl Count {
+    fn holds(self, items: &[Node], condition: &Node, scene: &Scene<'_>) -> Option<bool> {
+        let is_wanted = matches!(self, Self::All);
+        for item in items {
+            let scene = Scene { item: Some(item.value(scene)?), ..scene.clone() };
+            if condition.truth(&scene)? != is_wanted {
+                return Some(matches!(self, Self::Any));
+            }
+        }
+        Some(!matches!(self, Self::Any))
+    }
 }
 
 impl Pattern {

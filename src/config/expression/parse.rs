@@ -1,9 +1,9 @@
 //! Words to a checked expression. Operators bind as in expr-lang.
 
 use super::lex::{Token, Word, words};
-use super::node::{Node, Pattern};
+use super::node::{Count, Node, Pattern};
 use super::operator::Operator;
-use super::{InvalidExpression, function};
+use super::{InvalidExpression, Scope, function};
 use crate::config::directive::pattern;
 
 /// How deep an expression may be nested.
@@ -11,6 +11,7 @@ const DEPTH_MAX: usize = 40;
 
 /// What a part of an expression gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is what its name says")]
 pub enum Kind {
     Truth,
     Number,
@@ -29,6 +30,9 @@ impl Kind {
     }
 }
 
+/// Items of a list times words of the condition that is asked about each, at most.
+const ROUNDS_MAX: usize = 10_000;
+
 /// How the prefixes `not` and `-` bind.
 const NOT: u8 = 50;
 const NEGATIVE: u8 = 90;
@@ -41,8 +45,8 @@ pub struct Checked {
 }
 
 /// Reads and checks an expression.
-pub fn parse(text: &str) -> Result<Checked, InvalidExpression> {
-    let mut parser = Parser { words: words(text)?, at: 0, depth: 0, states: 0 };
+pub fn parse(text: &str, scope: &Scope) -> Result<Checked, InvalidExpression> {
+    let mut parser = Parser { words: words(text)?, at: 0, depth: 0, states: 0, scope, item: None };
     let Part { node, kind, .. } = parser.expression(0)?;
     match parser.token() {
         Token::End => Ok(Checked { node, kind, states: parser.states }),
@@ -50,11 +54,14 @@ pub fn parse(text: &str) -> Result<Checked, InvalidExpression> {
     }
 }
 
-struct Parser {
+struct Parser<'a> {
     words: Vec<Word>,
     at: usize,
     depth: usize,
     states: usize,
+    scope: &'a Scope,
+    /// Of which kind `#` is, where it stands for the item of a list.
+    item: Option<Kind>,
 }
 
 /// A part that was read, and how deep it is.
@@ -70,7 +77,7 @@ impl Part {
     }
 }
 
-impl Parser {
+impl Parser<'_> {
     fn token(&self) -> &Token {
         self.words.get(self.at).map_or(&Token::End, |word| &word.token)
     }
@@ -174,6 +181,10 @@ impl Parser {
                 Ok(part)
             }
             Token::Sign("[") => self.list(),
+            Token::Sign("#") => match self.item {
+                Some(kind) => Ok(Part::leaf(Node::Item, kind)),
+                None => Err(Self::error_at(at, "# is an item of the list in any(), all() or none()")),
+            },
             Token::Sign("!") => self.prefixed(NOT, Kind::Truth, "!", at, |node| Node::Not(node.into())),
             Token::Sign("-") => self.prefixed(NEGATIVE, Kind::Number, "-", at, |node| Node::Negative(node.into())),
             Token::Sign("+") => self.prefixed(NEGATIVE, Kind::Number, "+", at, |node| node),
@@ -181,8 +192,11 @@ impl Parser {
                 "not" => self.prefixed(NOT, Kind::Truth, "not", at, |node| Node::Not(node.into())),
                 "true" => Ok(Part::leaf(Node::Truth(true), Kind::Truth)),
                 "false" => Ok(Part::leaf(Node::Truth(false), Kind::Truth)),
-                _ if self.take("(") => self.call(&name, at),
-                _ => Err(Self::error_at(at, function::no_such_name(&name))),
+                _ if self.take("(") => match Count::of(&name) {
+                    Some(count) => self.count(count, &name),
+                    None => self.call(&name, at),
+                },
+                _ => self.variable(&name).ok_or_else(|| Self::error_at(at, function::no_such_name(&name))),
             },
             Token::Sign(_) | Token::End => {
                 self.at -= 1;
@@ -230,12 +244,51 @@ impl Parser {
         Ok(Part { node: Node::List(parts.into_iter().map(|part| part.node).collect()), kind: Kind::List, depth })
     }
 
+    fn variable(&self, name: &str) -> Option<Part> {
+        let index = self.scope.variables.iter().position(|(known, _)| known == name)?;
+        let (_, kind) = self.scope.variables.get(index)?;
+        Some(Part::leaf(Node::Variable(index), *kind))
+    }
+
+    /// `any(LIST, CONDITION)` and the like, from behind the opening bracket.
+    fn count(&mut self, count: Count, name: &str) -> Result<Part, InvalidExpression> {
+        let at = self.place();
+        if self.item.is_some() {
+            return Err(Self::error_at(at, format!("{name}() cannot stand in a condition of another list")));
+        }
+        let list = self.expression(0)?;
+        let (kind, items) = match list.node {
+            Node::List(items) if items.iter().all(|item| matches!(item, Node::Text(_))) => (Kind::Text, items),
+            Node::List(items) if items.iter().all(|item| matches!(item, Node::Number(_))) => (Kind::Number, items),
+            _ => {
+                return Err(Self::error_at(
+                    at,
+                    format!("{name}() takes a list of texts or of numbers, and a condition"),
+                ));
+            }
+        };
+        self.expect(",")?;
+        let start = self.at;
+        self.item = Some(kind);
+        let condition = self.expression(0)?;
+        self.item = None;
+        if condition.kind != Kind::Truth || items.len() * (self.at - start) > ROUNDS_MAX {
+            let what = format!("the condition of {name}() is true or false, and list and condition are not too long");
+            return Err(Self::error_at(at, what));
+        }
+        self.expect(")")?;
+        let depth = 1 + condition.depth.max(list.depth);
+        self.check_depth(depth)?;
+        Ok(Part { node: Node::Count(count, items, condition.node.into()), kind: Kind::Truth, depth })
+    }
+
     /// A function, from behind the opening bracket.
     fn call(&mut self, name: &str, at: usize) -> Result<Part, InvalidExpression> {
         let arguments = self.parts(")")?;
         let depth = 1 + arguments.iter().map(|argument| argument.depth).max().unwrap_or_default();
         let arguments = arguments.into_iter().map(|argument| (argument.node, argument.kind)).collect();
-        let (node, kind) = function::call(name, arguments).map_err(|what| Self::error_at(at, what))?;
+        let (node, kind) =
+            function::call(name, arguments, self.scope.has_groups).map_err(|what| Self::error_at(at, what))?;
         Ok(Part { node, kind, depth })
     }
 

@@ -105,6 +105,51 @@ fn numbers_and_texts_are_written_as_in_expr_lang() {
     check("9223372036854775807 + 1 < 0", true);
 }
 
+/// In a scope with the variables `ip` and `n`, for a name of which the first group, `ip`, matched `10-1-2-3`.
+#[track_caller]
+fn check_in_scope(text: &str, expected: Option<Value<'_>>) {
+    let variables = vec![("ip".to_owned(), Kind::Text), ("n".to_owned(), Kind::Number)];
+    let expression = Expression::parse_in(text, &Scope { has_groups: true, variables }).expect(text);
+    let (query, groups) = (query(), [(None, "10-1-2-3.example."), (Some("ip"), "10-1-2-3")]);
+    let variables = vec![Value::Text("10.1.2.3".into()), Value::Number(7)];
+    assert_eq!(expression.value(&Scene { query: &query, groups: &groups, variables, item: None }), expected, "{text}");
+}
+
+#[test]
+fn groups_variables_and_lists_are_known_where_they_are() {
+    let truth = |truth| Some(Value::Truth(truth));
+    check_in_scope("group('ip') == group(1) && group(0) endsWith '.example.' && group('no') == group(9)", truth(true));
+    check_in_scope("replace(group('ip'), '-', '.')", Some(Value::Text("10.1.2.3".into())));
+    check_in_scope("any(['10.0.0.0/8', '172.16.0.0/12'], incidr(ip, #))", truth(true));
+    check_in_scope("any(['192.168.0.0/16'], incidr(ip, #)) || all([1, 2], # > 1) || none([1, 2], # > 1)", truth(false));
+    check_in_scope("none([], false) && all([], false) && !any([], true) && all([7, 8], # >= n)", truth(true));
+    check_in_scope("int(replace(ip, '.', '')) + n", Some(Value::Number(10130)));
+    check_in_scope("int(ip)", None);
+    let doubled = (0..20).fold("'aa'".to_owned(), |text, _| format!("replace({text}, 'a', 'aa')"));
+    check_in_scope(&doubled, None);
+    refused("group(1) == ''", "in template only", 1);
+    refused("ip == ''", "unknown name \"ip\"", 1);
+    refused("# == 1", "# is an item", 1);
+    refused("any([1], any([2], # == 1))", "in a condition of another list", 14);
+    refused("any(1..5, # == 1)", "a list of texts or of numbers", 5);
+    refused("any([1, 'a'], # == 1)", "a list of texts or of numbers", 5);
+    refused("any([1], #)", "true or false", 5);
+    refused(&format!("any([{}], {})", "1,".repeat(200), "# == 1 || ".repeat(30) + "true"), "not too long", 5);
+    let scope = Scope { has_groups: true, variables: vec![("ip".to_owned(), Kind::Text)] };
+    for (name, is_taken) in [
+        ("x_1", true),
+        ("ip", false),
+        ("len", false),
+        ("true", false),
+        ("in", false),
+        ("1a", false),
+        ("", false),
+        ("a-b", false),
+    ] {
+        assert_eq!(scope.takes(name), is_taken, "{name}");
+    }
+}
+
 #[test]
 fn what_cannot_be_said_is_false() {
     check("1 % 0 == 0", false);
@@ -120,7 +165,7 @@ fn what_cannot_be_said_is_false() {
 #[test]
 fn a_mistake_is_told_with_its_place() {
     refused("client_ipp() == '1'", "unknown name \"client_ipp\"; did you mean client_ip()?", 1);
-    refused("name() == www_example", "a text stands in single quotes, and the functions are bufsize, ", 11);
+    refused("name() == www_example", "a text stands in single quotes, and the functions are all, any, ", 11);
     refused("client_ip == '10.0.0.1'", "write client_ip()", 1);
     refused("type() == 1", "cannot take a text and a number", 8);
     refused("type() in 'A'", "cannot take a text and a text", 8);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::words::{Entries, Entry, Word};
-use super::{Name, Record, RecordType};
+use super::{Class, Name, Record, RecordType, class_mnemonic};
 
 /// How deep `$INCLUDE` may go, as in CoreDNS.
 const INCLUDES_MAX: usize = 7;
@@ -61,14 +61,11 @@ pub fn read_master_file(
     Ok(records)
 }
 
-/// Reads one record in the form of a master file, such as `a.example. 60 IN A 192.0.2.1`; without a TTL it has
-/// `default_ttl`.
+/// Reads the first record of a text in the form of a master file, such as `a.example. 60 IN A 192.0.2.1`, of any class; without
+/// a TTL it has `default_ttl`.
 pub fn parse_record(text: &str, default_ttl: u32) -> Result<Record, String> {
-    let mut entries = Entries::new(text.as_bytes());
-    let entry = entries.next().ok_or("there is no record")?.map_err(|(_, what)| what.to_owned())?;
-    if entries.next().is_some() {
-        return Err("there is more than one record".to_owned());
-    }
+    let entry =
+        Entries::new(text.as_bytes()).next().ok_or("there is no record")?.map_err(|(_, what)| what.to_owned())?;
     let mut scope = Scope { origin: Name::root(), owner: None, ttl: Some(default_ttl), has_default_ttl: true };
     scope.record(&entry)
 }
@@ -95,13 +92,13 @@ impl Scope {
             words = rest;
         }
         let owner = self.owner.clone().ok_or("the first record of a file names its owner")?;
-        let mut ttl = None;
+        let (mut ttl, mut class) = (None, None);
         let (record_type, data) = loop {
             let (word, rest) = words.split_first().ok_or("the type is missing")?;
             words = rest;
             match data::record_type(word) {
                 Some(record_type) => break (record_type, rest),
-                None if is_class(word)? => {}
+                None if class.is_none() && class_of(word).is_some() => class = class_of(word),
                 None if ttl.is_none() => ttl = Some(data::period(word).map_err(|_| unknown_word(word))?),
                 None => return Err(unknown_word(word)),
             }
@@ -114,16 +111,23 @@ impl Scope {
             return Err("NSEC3 is not supported; sign the zone with NSEC".to_owned());
         }
         let data = data::read_data(record_type, data, &self.origin)?;
-        Ok(Record::from_rdata(owner, ttl, data))
+        let mut record = Record::from_rdata(owner, ttl, data);
+        record.dns_class = class.unwrap_or(Class::IN);
+        Ok(record)
     }
 }
 
-/// Whether a word is the class IN; another class is an error.
-fn is_class(word: &Word<'_>) -> Result<bool, String> {
-    match data::parse::<String>(word).map(|text| text.to_ascii_uppercase()).as_deref() {
-        Some("IN") => Ok(true),
-        Some(other @ ("CH" | "HS" | "CS" | "NONE" | "ANY")) => Err(format!("the class is IN here, not {other}")),
-        _ => Ok(false),
+/// The class of a word, in any letter case; `CLASS7` too.
+fn class_of(word: &Word<'_>) -> Option<Class> {
+    let text = data::parse::<String>(word)?.to_ascii_uppercase();
+    match text.as_str() {
+        "IN" => Some(Class::IN),
+        "CS" => Some(Class::Unknown(2)),
+        "CH" => Some(Class::CH),
+        "HS" => Some(Class::HS),
+        "NONE" => Some(Class::NONE),
+        "ANY" => Some(Class::ANY),
+        other => Some(Class::from(other.strip_prefix("CLASS")?.parse::<u16>().ok()?)),
     }
 }
 
@@ -179,6 +183,11 @@ impl Reader<'_> {
 
     fn add(&mut self, entry: &Entry<'_>, scope: &mut Scope) -> Result<(), MasterFileError> {
         let record = scope.record(entry).map_err(|what| self.error(entry.line, what))?;
+        if record.dns_class != Class::IN {
+            return Err(
+                self.error(entry.line, format!("the class is IN here, not {}", class_mnemonic(record.dns_class)))
+            );
+        }
         if self.records.len() >= RECORDS_MAX {
             return Err(self.error(entry.line, format!("there are more than {RECORDS_MAX} records")));
         }
