@@ -63,6 +63,8 @@ pub struct Metrics {
     pub reload_failed: IntCounter,
     pub reload_version_info: IntGaugeVec,
     pub template_matches: IntCounterVec,
+    pub template_failures: IntCounterVec,
+    pub template_rr_failures: IntCounterVec,
     pub acl_allowed_requests: IntCounterVec,
     pub acl_blocked_requests: IntCounterVec,
     pub acl_dropped_requests: IntCounterVec,
@@ -302,6 +304,18 @@ impl Metrics {
                 "coredns_template_matches_total",
                 "Queries that a template matched.",
                 &["server", "zone", "view", "class", "type"],
+            ),
+            template_failures: counters(
+                r,
+                "coredns_template_template_failures_total",
+                "Templates that made no text.",
+                &["server", "zone", "view", "class", "type", "section", "template"],
+            ),
+            template_rr_failures: counters(
+                r,
+                "coredns_template_rr_failures_total",
+                "Texts of templates that are no record.",
+                &["server", "zone", "view", "class", "type", "section", "template"],
             ),
             acl_allowed_requests: counters(
                 r,

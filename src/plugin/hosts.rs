@@ -79,8 +79,10 @@ impl Hosts {
         };
         let entries = table.addresses.values().map(Vec::len).chain(table.names.values().map(Vec::len)).sum::<usize>();
         self.metrics.hosts_entries.with_label_values(&[&file]).set(entries as f64);
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.metrics.hosts_reload_timestamp_seconds.with_label_values::<&str>(&[]).set(now.as_secs_f64());
+        // As in CoreDNS it is the time of the file.
+        if let Some(changed) = version.and_then(|(changed, _)| changed.duration_since(SystemTime::UNIX_EPOCH).ok()) {
+            self.metrics.hosts_reload_timestamp_seconds.with_label_values::<&str>(&[]).set(changed.as_secs_f64());
+        }
         self.table.store(Arc::new(Table { version, ..table }));
     }
 
@@ -123,9 +125,16 @@ impl Hosts {
             return self.lookup_reverse(query, &table).map(|answer| answer.by(NAME));
         }
         self.config.zones.iter().find(|zone| zone.zone_of(&query.name))?;
+        let falls_through = self.config.fallthrough.covers(&query.name);
+        if self.config.fallthrough_unsupported
+            && falls_through
+            && !matches!(query.record_type, RecordType::A | RecordType::AAAA)
+        {
+            query.explain(NAME, || "there are only addresses here; other types fall through".to_owned());
+            return None;
+        }
         let name = query.name.to_lowercase();
         let Some(addresses) = table.addresses.get(&name).or_else(|| table.addresses.get(&wildcard(&name)?)) else {
-            let falls_through = self.config.fallthrough.covers(&query.name);
             query.explain(NAME, || match falls_through {
                 true => format!("{} does not have the name; it falls through to the next plugin", self.source()),
                 false => format!("{} does not have the name, and nothing falls through: SERVFAIL", self.source()),
@@ -161,8 +170,8 @@ fn version(file: &Path) -> Option<(SystemTime, u64)> {
 /// `ADDRESS NAME... [# comment]`; what is no address or no name is passed over.
 fn parse_line(line: &str) -> Option<(IpAddr, Vec<Name>)> {
     let mut words = line.split('#').next()?.split_whitespace();
-    let address = words.next()?.split('%').next()?.parse().ok()?;
-    Some((address, words.filter_map(|word| parse_name(word).ok()).collect()))
+    let address = words.next()?.split('%').next()?.parse::<IpAddr>().ok()?;
+    Some((address.to_canonical(), words.filter_map(|word| parse_name(word).ok()).collect()))
 }
 
 /// `*.x` for `a.x`.
@@ -199,6 +208,7 @@ mod tests {
             no_reverse: false,
             reload: Duration::from_secs(5),
             fallthrough: Fallthrough::default(),
+            fallthrough_unsupported: false,
         };
         Arc::new(Hosts::new(config, Arc::new(Metrics::new())))
     }

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::config::directive::Local as Config;
-use crate::dns::{Answer, Name, Query, RData, Record, RecordType, parse_name, rdata};
+use crate::dns::{Answer, Class, Name, Query, RData, Record, RecordType, label_count, parse_name, rdata};
 use crate::metrics::Counter;
 
 /// The name of the plugin in metrics.
@@ -38,6 +38,9 @@ impl Local {
 
     /// The answer; None: the name is another's. As in CoreDNS, nobody is the authority.
     pub fn lookup(&self, query: &Query) -> Option<Answer> {
+        if query.class != Class::IN {
+            return None;
+        }
         let answer = if self.is_of_this_host(&query.name) {
             self.localhost_requests.inc();
             self.positive_or_no_data(query, address(query.record_type), &query.name)
@@ -51,7 +54,7 @@ impl Local {
     /// Whether this is a name below `localhost.`, or one that begins with it.
     fn is_of_this_host(&self, name: &Name) -> bool {
         let begins = || name.iter().next().is_some_and(|label| label.eq_ignore_ascii_case(b"localhost"));
-        name.num_labels() > 1 && (self.localhost.zone_of(name) || self.config.localhost_prefix && begins())
+        label_count(name) > 1 && (self.localhost.zone_of(name) || self.config.localhost_prefix && begins())
     }
 
     fn answer_below(&self, apex: &Name, query: &Query) -> Answer {

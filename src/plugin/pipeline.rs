@@ -27,7 +27,7 @@ use super::loop_detection::LoopDetection;
 use super::minimal;
 use super::nsid::Nsid;
 use super::rewrite::Rewrite;
-use super::template::Template;
+use super::template::{self, Template};
 use super::transfer::{Sources, Transfer};
 use super::view::View;
 use super::whoami::Whoami;
@@ -109,7 +109,7 @@ impl Pipeline {
 
     /// Whether questions of other classes than IN come here. As in CoreDNS, `forward` is enough, although it asks nobody.
     pub fn knows_other_classes(&self) -> bool {
-        self.chaos.is_some() || !self.forward.is_empty()
+        self.chaos.is_some() || !self.forward.is_empty() || self.template.iter().any(Template::knows_other_classes)
     }
 
     /// Whether this block takes a query, whose labels are collected before `view` decides.
@@ -208,7 +208,7 @@ impl Pipeline {
             return refusal;
         }
         if query.class != Class::IN {
-            return self.answer_other_class(query);
+            return self.answer_other_class(query, router).await;
         }
         // A transfer of many messages could not be forwarded.
         if matches!(query.record_type, RecordType::AXFR | RecordType::IXFR) {
@@ -222,8 +222,11 @@ impl Pipeline {
         self.acl.as_ref()?.refusal(query)
     }
 
-    /// Questions of class CH and the like that `chaos` does not answer: nobody does, and they are never forwarded.
-    fn answer_other_class(&self, query: &Query) -> Answer {
+    /// Questions of class CH and the like that `chaos` does not answer: only `template` may, and they are never forwarded.
+    async fn answer_other_class(&self, query: &Query, router: &Router) -> Answer {
+        if let Some(answer) = template::lookup(&self.template, query, router).await {
+            return answer;
+        }
         let is_local = self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serves(&query.name));
         let is_forwarded = !is_local && self.forward.iter().any(|forward| forward.covers(&query.name));
         Answer::refused().with_recursion_available(is_forwarded)
@@ -287,7 +290,7 @@ impl Pipeline {
     }
 
     async fn answer_from_plugins(&self, query: &Query, router: &Router) -> Answer {
-        if let Some(answer) = self.template.iter().find_map(|template| template.lookup(query)) {
+        if let Some(answer) = template::lookup(&self.template, query, router).await {
             return answer;
         }
         if let Some(answer) = self.hosts.as_ref().and_then(|hosts| hosts.lookup(query)) {

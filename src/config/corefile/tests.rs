@@ -269,7 +269,14 @@ fn small_things_are_told() {
     refused(&block("reload 30s 500ms"), "the jitter is 0 or at least 1s");
     refused(&block("prometheus {\nruntime_metrics x\n}"), "takes no argument");
     refused(&block("hosts {\nttl 65536\n}"), "ttl is a number from 1 to 65535");
-    refused(&block("hosts {\nfallthrough_unsupported\n}"), "not built yet");
+    refused(&block("hosts {\nfallthrough_unsupported\n}"), "takes effect with fallthrough only");
+    refused(&block("hosts {\nfallthrough\nfallthrough_unsupported x\n}"), "takes no argument");
+    refused(&block("nsid a\nnsid b"), "once per server block");
+    refused(&block(&format!("nsid {}", "x".repeat(129))), "there is room for 128");
+    refused(&block("local x"), "takes no argument");
+    refused(&block("local {\nlocalhost_prefix maybe\n}"), "localhost_prefix takes on or off");
+    refused(&block("local {\nlocalhost\n}"), "unknown property \"localhost\"; it takes localhost_prefix");
+    accepted(&block("local\nlocal {\nlocalhost_prefix off\n}\nnsid"));
     refused(&block("dns64 10.0.0.0/8"), "it is to be an IPv6 prefix");
     refused(&block("log {\nclass some\n}"), "there are all, success, denial and error");
     accepted(&block("reload 30s 0s"));
@@ -296,6 +303,32 @@ fn templates_are_for_types_and_patterns_as_coredns_writes_them() {
     refused(&block("template IN A {\nrcode\n}"), "rcode takes a response code");
     refused(&block("template IN A {\nmatch (?P<x\n}"), "could not parse regex \"(?P<x\": unclosed capture group name");
     refused(&block("errors {\nconsolidate 5m (\n}"), "could not parse regex");
+    let refused_option = |option: &str, part: &str| refused(&block(&format!("template IN A {{\n{option}\n}}")), part);
+    refused_option("answer", "answer takes templates");
+    refused_option("answer \"{{\"", "answer \"{{\": '{{' is not closed (at character 1)");
+    refused_option("additional \"{{ notAFunction }}\"", "there is no function \"notAFunction\"");
+    refused_option(
+        "authority \"{{ index .Match \"1\" }}\"",
+        r#"'{{' is not closed (at character 1); a quote within quotes is \""#,
+    );
+    refused_option("ederror", "ederror takes a number and a reason in quotes");
+    refused_option("ederror x", "ederror is a number from 0 to 65535, not \"x\"");
+    refused_option("ederror too many arguments", "ederror takes a number and a reason in quotes");
+    refused_option("var x", "var takes a name and an expression");
+    refused_option("var len 1", "\"len\" is no name for a variable");
+    refused_option("var x 1\nvar x 2", "\"x\" is no name for a variable");
+    refused_option("var x y + 1", "var x \"y + 1\": unknown name \"y\"");
+    refused_option("var x [1]", "var x is a list");
+    refused_option("expr group(1) == 1", "cannot take a text and a number");
+    refused_option("anser x", "did you mean \"answer\"?");
+    warned(&block("template IN A {\nexpr group(1)\n}"), "neither true nor false, so that no name matches");
+    accepted(&block(
+        "template ANY ANY {\nanswer \"{{ .Grup.d }}\" \"{{ parseInt }}\"\nexpr \"any(['a'], # == group(1))\"\nupstream x\n}",
+    ));
+    let text = "var x group(1)\nexpr x != 'a  b'\nexpr \"none(['#'], x == #)\"\nanswer \"{{ .Var.x }} \\\"a\\\"\"\nederror 1\nederror 2 \"a b\"";
+    let config = loaded(&block(&format!("template IN A {{\n{text}\n}}"))).config;
+    let written = config.to_corefile().expect(text).text;
+    assert_eq!(loaded(&written).config, config, "{written}");
     accepted(&block("template IN A {\nmatch ^\\Qa.b\\E{2}[[]$\n}"));
 }
 

@@ -38,6 +38,9 @@ pub struct Hosts {
     /// Where names that are not there go.
     #[serde(skip_serializing_if = "is_default")]
     pub fallthrough: Fallthrough,
+    /// Whether questions of other types than A, AAAA and PTR go there too, where the name is there.
+    #[serde(skip_serializing_if = "is_default")]
+    pub fallthrough_unsupported: bool,
 }
 
 /// A line of a hosts file.
@@ -62,6 +65,7 @@ impl Default for Hosts {
             no_reverse: false,
             reload: Duration::from_secs(5),
             fallthrough: Fallthrough::default(),
+            fallthrough_unsupported: false,
         }
     }
 }
@@ -84,6 +88,11 @@ impl Directive for Hosts {
                 default: "5s",
             },
             Fallthrough::OPTION,
+            Opt {
+                syntax: "fallthrough_unsupported",
+                meaning: "with `fallthrough`: names that are there go to the next plugin, too, for other types than A, AAAA and PTR",
+                default: "NODATA",
+            },
         ],
         example: "hosts /etc/coredns/NodeHosts {\n    192.0.2.1 a.example b.example\n    ttl 60\n    reload 15s\n    fallthrough\n}",
     };
@@ -101,6 +110,9 @@ impl Directive for Hosts {
         }
         if cursor.advance() {
             return Err(cursor.once());
+        }
+        if hosts.fallthrough_unsupported && hosts.fallthrough.zones.is_none() {
+            return Err(cursor.error("fallthrough_unsupported takes effect with fallthrough only; add that"));
         }
         if !arguments.is_empty() || hosts.inline.is_empty() {
             let path = cursor.path(&hosts.file);
@@ -123,6 +135,9 @@ impl Directive for Hosts {
             }
             options.line(["reload", &hosts.reload.text()]);
             hosts.fallthrough.write(options);
+            if hosts.fallthrough_unsupported {
+                options.line(["fallthrough_unsupported"]);
+            }
         });
     }
 }
@@ -143,7 +158,10 @@ impl Hosts {
                 let text = cursor.one_argument("a duration")?;
                 self.reload = cursor.duration(&text, "reload")?;
             }
-            "fallthrough_unsupported" => return Err(cursor.error("fallthrough_unsupported is not built yet")),
+            "fallthrough_unsupported" => {
+                cursor.no_argument()?;
+                self.fallthrough_unsupported = true;
+            }
             word if *has_fallthrough => {
                 let what = format!("unknown property {word:?}; lines of addresses stand before fallthrough");
                 return Err(cursor.error(what));
@@ -159,10 +177,11 @@ impl Hosts {
 
     /// `ADDRESS NAME...`; what is no address or no name is left out with a warning.
     fn lower_line(&mut self, cursor: &mut Cursor<'_>, address: &str, names: &[String]) {
-        let Ok(address) = address.split('%').next().unwrap_or(address).parse() else {
+        let Ok(address) = address.split('%').next().unwrap_or(address).parse::<IpAddr>() else {
             let what = format!("{address:?} is no address; the line is left out");
             return cursor.warn(what);
         };
+        let address = address.to_canonical();
         let names: Vec<Name> = names.iter().filter_map(|name| crate::dns::parse_name(name).ok()).collect();
         self.inline.push(HostsLine { address, names });
     }

@@ -76,7 +76,7 @@ pub use ready::Ready;
 pub use reload::Reload;
 pub use rewrite::{AnswerRule, Matching, NameRule, OptionAction, OptionRule, Rewrite, RewriteRule, Then};
 pub use root::Root;
-pub use template::{Template, TemplateClass, TemplateType};
+pub use template::{Template, TemplateClass, TemplateError, TemplateType, Variable};
 pub use timeouts::Timeouts;
 pub use tls::{ClientAuth, Tls};
 pub use transfer::{Transfer, TransferTo};

@@ -27,8 +27,8 @@ pub fn parse(text: &str) -> Parsed<Template> {
     };
     let (main, end) = parser.list()?;
     match end {
-        End::Text => Ok(Template { canonical: text_of(&main), main, defined: parser.defined }),
-        End::Else | End::End => Err(parser.error("there is no block that this belongs to")),
+        Ending::Text => Ok(Template { canonical: text_of(&main), main, defined: parser.defined }),
+        Ending::Else | Ending::Block => Err(parser.error("there is no block that this belongs to")),
     }
 }
 
@@ -44,10 +44,10 @@ struct Parser {
 
 /// What ends a list.
 #[derive(PartialEq)]
-enum End {
+enum Ending {
     Text,
     Else,
-    End,
+    Block,
 }
 
 impl Parser {
@@ -105,7 +105,7 @@ impl Parser {
     }
 
     /// What is up to an `end`, an `else` or the end of the text, which is behind then.
-    fn list(&mut self) -> Parsed<(List, End)> {
+    fn list(&mut self) -> Parsed<(List, Ending)> {
         let mut list = List::new();
         loop {
             let token = self.token().clone();
@@ -114,12 +114,12 @@ impl Parser {
                 Token::Text(text) => list.push(Node::Text(text)),
                 Token::Open if self.take_word("end") => {
                     self.close()?;
-                    return Ok((list, End::End));
+                    return Ok((list, Ending::Block));
                 }
                 // What follows an `else` on its own is read by the block that it belongs to.
-                Token::Open if self.take_word("else") => return Ok((list, End::Else)),
+                Token::Open if self.take_word("else") => return Ok((list, Ending::Else)),
                 Token::Open => list.extend(self.action()?),
-                _ => return Ok((list, End::Text)),
+                _ => return Ok((list, Ending::Text)),
             }
         }
     }
@@ -127,8 +127,8 @@ impl Parser {
     /// A list that only an `end` ends.
     fn body(&mut self) -> Parsed<List> {
         match self.deeper(Self::list)? {
-            (list, End::End) => Ok(list),
-            (_, End::Else | End::Text) => Err(self.unexpected("{{end}}")),
+            (list, Ending::Block) => Ok(list),
+            (_, Ending::Else | Ending::Text) => Err(self.unexpected("{{end}}")),
         }
     }
 
@@ -174,14 +174,14 @@ impl Parser {
             let (list, end) = self.deeper(Self::list)?;
             branches.push((pipe, list));
             match end {
-                End::End => break,
-                End::Else if self.take_word(word) => {}
-                End::Else => {
+                Ending::Block => break,
+                Ending::Else if self.take_word(word) => {}
+                Ending::Else => {
                     self.close()?;
                     otherwise = Some(self.body()?);
                     break;
                 }
-                End::Text => return Err(self.unexpected("{{end}}")),
+                Ending::Text => return Err(self.unexpected("{{end}}")),
             }
         }
         self.variables.truncate(outer);
@@ -196,12 +196,12 @@ impl Parser {
         let (list, end) = self.deeper(Self::list)?;
         self.ranges -= 1;
         let otherwise = match end {
-            End::End => None,
-            End::Else => {
+            Ending::Block => None,
+            Ending::Else => {
                 self.close()?;
                 Some(self.body()?)
             }
-            End::Text => return Err(self.unexpected("{{end}}")),
+            Ending::Text => return Err(self.unexpected("{{end}}")),
         };
         self.variables.truncate(outer);
         Ok(Node::Range { pipe, list, otherwise })

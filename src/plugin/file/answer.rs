@@ -53,7 +53,7 @@ async fn complete(response: Response, query: &Query, router: &Router) -> Answer 
 }
 
 /// An alias, and what its target leads to.
-fn follow(mut alias: Answer, end: Answer) -> Answer {
+pub fn follow(mut alias: Answer, end: Answer) -> Answer {
     match end.response_code() {
         ResponseCode::NoError | ResponseCode::NXDomain => {
             // What is not there is so for as long as its own zone says.

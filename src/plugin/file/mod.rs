@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-pub(super) use self::answer::answer;
+pub(super) use self::answer::{answer, follow};
 pub use self::zone_file::{LoadError, ZoneFile};
 use super::Router;
 use super::transfer::Notifier;

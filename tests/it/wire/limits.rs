@@ -68,6 +68,7 @@ pub fn router(metrics: &Arc<Metrics>) -> Arc<Router> {
         no_reverse: true,
         reload: Duration::ZERO,
         fallthrough: Fallthrough::default(),
+        fallthrough_unsupported: false,
     };
     let pipeline = Pipeline { hosts: Some(Arc::new(Hosts::new(config, metrics.clone()))), ..Pipeline::default() };
     let apex = parse_name(".").expect("a name");
