@@ -10,8 +10,11 @@ impl Header {
         Query { recursion_desired, ..query.clone() }
     }
 
-    /// The answer with its flags.
+    /// The answer with its flags. Where nobody knew an answer, the server says so itself, as in CoreDNS: there is no flag to set.
     pub fn of_response(&self, mut answer: Answer) -> Answer {
+        if answer.failure().is_some() {
+            return answer;
+        }
         if let Some(authoritative) = self.response_aa {
             answer = answer.with_authoritative(authoritative);
         }

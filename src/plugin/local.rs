@@ -43,7 +43,8 @@ impl Local {
         }
         let answer = if self.is_of_this_host(&query.name) {
             self.localhost_requests.inc();
-            self.positive_or_no_data(query, address(query.record_type), &query.name)
+            let apex = if self.localhost.zone_of(&query.name) { &self.localhost } else { &query.name };
+            self.positive_or_no_data(query, address(query.record_type), apex)
         } else {
             self.answer_below(self.apexes.iter().find(|apex| apex.zone_of(&query.name))?, query)
         };

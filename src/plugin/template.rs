@@ -201,7 +201,9 @@ pub async fn lookup(templates: &[Template], query: &Query, router: &Router) -> O
     Some(if is_followed { Box::pin(follow_aliases(answer, query, router)).await.by(NAME) } else { answer })
 }
 
+/// A response code that the template names stays, whatever an alias leads to.
 async fn follow_aliases(mut answer: Answer, query: &Query, router: &Router) -> Answer {
+    let code = answer.response_code();
     let (authority, additional) = (std::mem::take(&mut answer.authority), std::mem::take(&mut answer.additional));
     for record in std::mem::take(&mut answer.answers) {
         let target = match &record.data {
@@ -221,7 +223,7 @@ async fn follow_aliases(mut answer: Answer, query: &Query, router: &Router) -> A
     }
     answer.authority.extend(authority);
     answer.additional.extend(additional);
-    answer
+    if code == ResponseCode::NoError { answer } else { answer.with_response_code(code) }
 }
 
 /// As much of a text as somebody reads.

@@ -1,6 +1,7 @@
 //! Server blocks of words to the typed configuration.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use ipnet::IpNet;
 
@@ -120,7 +121,7 @@ fn every_error(
     directive: &Directive,
     mut lower: impl FnMut(&Directive) -> Result<(), CorefileError>,
 ) -> Vec<CorefileError> {
-    let mut errors = Vec::new();
+    let (mut errors, mut reduced) = (Vec::new(), Vec::new());
     let mut rest = directive.clone();
     while let Err(error) = lower(&rest) {
         let brace = stray_brace(&rest);
@@ -128,8 +129,16 @@ fn every_error(
         if errors.contains(&error) || errors.len() >= ERRORS_OF_DIRECTIVE_MAX {
             break;
         }
-        rest.tokens = without_line(&rest.tokens, &error);
-        errors.push(error);
+        let culprit = Culprit::new(&rest.tokens, &error);
+        let head = rest.tokens.get(culprit.stanza.start).map(|head| (head.file.clone(), head.line));
+        // That an option is missing which was wrong is no mistake of its own.
+        if culprit.is_option || !reduced.contains(&head) {
+            errors.push(error);
+        }
+        if culprit.is_option {
+            reduced.push(head);
+        }
+        rest.tokens = culprit.rest;
         if rest.tokens.is_empty() {
             break;
         }
@@ -143,20 +152,32 @@ fn stray_brace(directive: &Directive) -> Option<&Token> {
     heads.into_iter().find(|head| head.text == "{")
 }
 
-/// The tokens without the option that the error is in; without the whole stanza if it is in no option.
-fn without_line(tokens: &[Token], error: &CorefileError) -> Vec<Token> {
-    let is_on_line = |token: &Token| token.line == error.line && *token.file == *error.file;
-    let stanza = stanzas(tokens)
-        .into_iter()
-        .find(|stanza| tokens.get(stanza.clone()).is_some_and(|all| all.iter().any(is_on_line)));
-    let stanza = stanza.unwrap_or(0..tokens.len());
-    let is_head = |at: usize| at == stanza.start;
-    let line: Vec<(usize, &Token)> =
-        tokens.iter().enumerate().filter(|(at, token)| stanza.contains(at) && is_on_line(token)).collect();
-    let is_option = line.iter().all(|(at, token)| !is_head(*at) && token.text != "{")
-        && line.iter().any(|(_, token)| token.text != "}");
-    let is_gone = |at: usize, token: &Token| stanza.contains(&at) && (!is_option || is_on_line(token));
-    tokens.iter().enumerate().filter(|(at, token)| !is_gone(*at, token)).map(|(_, token)| token.clone()).collect()
+/// Where an error of a directive is.
+struct Culprit {
+    /// The tokens of its line of the directive, with what is in the braces.
+    stanza: Range<usize>,
+    /// Whether it is in an option.
+    is_option: bool,
+    /// All tokens without the option; without the stanza if it is in no option.
+    rest: Vec<Token>,
+}
+
+impl Culprit {
+    fn new(tokens: &[Token], error: &CorefileError) -> Self {
+        let is_on_line = |token: &Token| token.line == error.line && *token.file == *error.file;
+        let stanza = stanzas(tokens)
+            .into_iter()
+            .find(|stanza| tokens.get(stanza.clone()).is_some_and(|all| all.iter().any(is_on_line)));
+        let stanza = stanza.unwrap_or(0..tokens.len());
+        let line: Vec<(usize, &Token)> =
+            tokens.iter().enumerate().filter(|(at, token)| stanza.contains(at) && is_on_line(token)).collect();
+        let is_option = line.iter().all(|(at, token)| *at != stanza.start && token.text != "{")
+            && line.iter().any(|(_, token)| token.text != "}");
+        let is_gone = |at: usize, token: &Token| stanza.contains(&at) && (!is_option || is_on_line(token));
+        let rest = tokens.iter().enumerate().filter(|(at, token)| !is_gone(*at, token));
+        let rest = rest.map(|(_, token)| token.clone()).collect();
+        Self { stanza, is_option, rest }
+    }
 }
 
 fn lower_directive(

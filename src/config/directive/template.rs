@@ -237,6 +237,7 @@ impl Template {
             }
             "fallthrough" => self.fallthrough = Fallthrough::lower(cursor, &self.zones)?,
             "upstream" => {
+                cursor.warn("upstream has no effect; remove it");
                 cursor.arguments();
             }
             _ => return Err(cursor.unknown::<Self>()),
@@ -330,7 +331,11 @@ impl Text for TemplateType {
     const WHAT: &'static str = "types are upper case, such as AAAA, or ANY";
 
     fn read(text: &str) -> Option<Self> {
-        if text == "ANY" { Some(Self::Any) } else { RecordType::read(text).map(Self::One) }
+        match text {
+            "ANY" => Some(Self::Any),
+            "*" => None,
+            _ => RecordType::read(text).map(Self::One),
+        }
     }
 
     fn text(&self) -> String {
