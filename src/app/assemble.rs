@@ -317,10 +317,20 @@ fn tune(tuning: &mut Tuning, server: &ServerBlock) {
     if tuning.timeouts == Timeouts::default() {
         tuning.timeouts = server.timeouts.unwrap_or_default();
     }
-    // Without a number: one for each core, which is what the limits say.
-    let sockets = server.multisocket.filter(|sockets| *sockets > 0).map(usize::from);
+    let sockets = server.multisocket.map(|sockets| match sockets {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        sockets => usize::from(sockets),
+    });
     tuning.sockets = tuning.sockets.or(sockets);
-    tuning.tls = tuning.tls.take().or_else(|| server.tls.clone());
+    tuning.tls = tuning.tls.take().or_else(|| tls(server));
+}
+
+fn tls(server: &ServerBlock) -> Option<directive::Tls> {
+    let mut tls = server.tls.clone()?;
+    for file in [&mut tls.certificate, &mut tls.key].into_iter().chain(&mut tls.authority) {
+        *file = server.path(file);
+    }
+    Some(tls)
 }
 
 /// What metrics call the view of a block.
@@ -455,11 +465,18 @@ fn reachable_addresses<'a>(places: impl Iterator<Item = &'a Endpoint>, interface
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::config::corefile::Source;
 
-    /// The listen addresses of a Corefile on a machine with two interfaces.
+    /// The listen addresses of a Corefile.
     fn addresses(corefile: &str) -> Result<Vec<String>, String> {
+        Ok(assembly(corefile)?.routers.keys().map(ToString::to_string).collect())
+    }
+
+    /// The assembly of a Corefile on a machine with two interfaces.
+    fn assembly(corefile: &str) -> Result<Assembly, String> {
         let source = Source::Text { name: "Corefile".to_owned(), text: corefile.to_owned() };
         let config = source.load(53).expect("a Corefile").config;
         let interface = |name: &str, index, address: &str| Interface {
@@ -481,8 +498,7 @@ mod tests {
             default_port: 53,
             tasks: Tasks::new(),
         };
-        let assembly = assemble(&config, &environment).map_err(|error| error.to_string())?;
-        Ok(assembly.routers.keys().map(ToString::to_string).collect())
+        assemble(&config, &environment).map_err(|error| error.to_string())
     }
 
     fn check(corefile: &str, expected: &[&str]) {
@@ -506,6 +522,20 @@ mod tests {
         check(". {\n bind eth0 {\n except fe80::1%eth0\n }\n whoami\n}\n", &["192.0.2.1:53"]);
         check_error(". {\n bind eth1\n whoami\n}\n", "there is no interface \"eth1\"");
         check_error(". {\n bind lo {\n except 127.0.0.1\n }\n whoami\n}\n", "no address");
+    }
+
+    #[test]
+    fn blocks_of_one_address_are_tuned_by_the_first_that_says_something() {
+        let tls = "tls://a {\n root /etc/tls\n tls a.crt /a.key\n whoami\n}\ntls://b {\n tls b.crt b.key\n timeouts {\n idle 2s\n }\n whoami\n}\n";
+        let plain = ". {\n multisocket 7\n whoami\n}\na {\n multisocket 8\n whoami\n}\ntls://c:53 {\n whoami\n}\n";
+        let assembly = assembly(&format!("{tls}{plain}")).expect("an assembly");
+        let tunings: Vec<_> =
+            assembly.tunings.into_iter().map(|(endpoint, tuning)| (endpoint.label(), tuning)).collect();
+        let [(dns, plain), (encrypted, tuned)] = tunings.as_slice() else { panic!("{tunings:?}") };
+        assert_eq!((dns.as_str(), plain.sockets, encrypted.as_str()), ("dns://:53", Some(7), "tls://:853"));
+        let files = tuned.tls.as_ref().expect("a certificate");
+        assert_eq!((&*files.certificate, &*files.key), (Path::new("/etc/tls/a.crt"), Path::new("/a.key")));
+        assert_eq!(tuned.timeouts.idle, Some(Duration::from_secs(2)));
     }
 
     #[test]

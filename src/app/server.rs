@@ -63,15 +63,17 @@ impl Server {
     /// Puts another configuration in place of the one that runs. Either all of it is served, or nothing changes.
     pub fn replace(&mut self, next: Generation) -> Result<(), ServeError> {
         let pages = self.admin.prepare(next.pages())?;
-        let new = bind(&next, &self.listeners, &self.ports, &self.capacity)?;
+        let mut changes = Vec::new();
         for (address, router) in &next.assembly.routers {
-            if let Some(listener) = self.listeners.get(address).filter(|_| !new.contains_key(address)) {
-                listener.replace(router.clone(), tuning(&next, address));
+            if let Some(listener) = self.listeners.get(address) {
+                changes.push((listener, listener.prepare(router.clone(), tuning(&next, address))?));
             }
         }
+        let new = bind(&next, &self.listeners, &self.ports, &self.capacity)?;
+        changes.into_iter().for_each(|(listener, change)| listener.replace(change));
         self.admin.show(pages);
         for (address, listener) in std::mem::replace(&mut self.listeners, new) {
-            if next.assembly.routers.contains_key(&address) && !self.listeners.contains_key(&address) {
+            if next.assembly.routers.contains_key(&address) {
                 self.listeners.insert(address, listener);
             } else {
                 tokio::spawn(close(address, listener));
@@ -149,7 +151,7 @@ fn tuning<'a>(generation: &'a Generation, endpoint: &Endpoint) -> &'a Tuning {
     generation.assembly.tunings.get(endpoint).unwrap_or(&NOTHING)
 }
 
-/// The listeners of a configuration that do not run yet, or not with its certificate.
+/// The listeners of a configuration that do not run yet.
 fn bind(
     generation: &Generation,
     running: &BTreeMap<Endpoint, Listener>,
@@ -158,14 +160,16 @@ fn bind(
 ) -> Result<BTreeMap<Endpoint, Listener>, ListenError> {
     let mut bound = BTreeMap::new();
     for (endpoint, router) in &generation.assembly.routers {
-        let tuning = tuning(generation, endpoint);
-        if running.get(endpoint).is_some_and(|listener| listener.fits(tuning)) {
+        if running.contains_key(endpoint) {
             continue;
         }
         let port = endpoint.address.port();
         let is_ours = ours.contains(&port) || bound.keys().any(|other: &Endpoint| other.address.port() == port);
         let port_use = if is_ours { PortUse::WithOurOwn } else { PortUse::Alone };
-        bound.insert(*endpoint, Listener::bind(*endpoint, port_use, router.clone(), tuning, capacity)?);
+        bound.insert(
+            *endpoint,
+            Listener::bind(*endpoint, port_use, router.clone(), tuning(generation, endpoint), capacity)?,
+        );
     }
     Ok(bound)
 }

@@ -208,8 +208,6 @@ pub enum Scheme {
     Https,
     /// DNS over QUIC (RFC 9250).
     Quic,
-    /// CoreDNS's gRPC.
-    Grpc,
 }
 
 impl Scheme {
@@ -220,7 +218,6 @@ impl Scheme {
             Scheme::Tls => "tls",
             Scheme::Https => "https",
             Scheme::Quic => "quic",
-            Scheme::Grpc => "grpc",
         }
     }
 
@@ -229,7 +226,7 @@ impl Scheme {
         match self {
             Scheme::Dns => dns,
             Scheme::Tls | Scheme::Quic => 853,
-            Scheme::Https | Scheme::Grpc => 443,
+            Scheme::Https => 443,
         }
     }
 }

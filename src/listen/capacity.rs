@@ -30,6 +30,10 @@ pub struct Limits {
     pub message_time: Duration,
     /// How long a client may take to read what is ready for it.
     pub write_time: Duration,
+    /// Octets of messages over HTTPS and QUIC, where one connection has many at a time: they came, or wait for the client to read them.
+    pub octets: usize,
+    /// The same of one client address.
+    pub octets_per_client: usize,
 }
 
 impl Default for Limits {
@@ -46,6 +50,8 @@ impl Default for Limits {
             idle_time: Duration::from_secs(10),
             message_time: Duration::from_secs(5),
             write_time: Duration::from_secs(5),
+            octets: 64 << 20,
+            octets_per_client: 8 << 20,
         }
     }
 }
@@ -58,6 +64,7 @@ pub struct Capacity {
     pub(super) metrics: Arc<Metrics>,
     pub(super) queries: Arc<Quota>,
     pub(super) connections: Arc<Quota>,
+    pub(super) octets: Arc<Quota>,
 }
 
 impl Capacity {
@@ -70,6 +77,7 @@ impl Capacity {
         Self {
             queries: quota(Kind::Queries, limits.queries, limits.queries_per_client),
             connections: quota(Kind::Connections, limits.connections, limits.connections_per_client),
+            octets: quota(Kind::Octets, limits.octets, limits.octets_per_client),
             metrics,
             limits,
         }
@@ -90,6 +98,7 @@ pub(super) struct Quota {
 enum Kind {
     Queries,
     Connections,
+    Octets,
 }
 
 #[derive(Debug, Default)]
@@ -98,36 +107,51 @@ struct Used {
     by_client: HashMap<IpAddr, usize>,
 }
 
-/// A place, given back when it is dropped.
+/// A place, or several, given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     quota: Arc<Quota>,
     client: IpAddr,
+    count: usize,
 }
 
 impl Quota {
     /// Takes a place for a client; None, and counted, if there is none.
     pub fn take(self: &Arc<Self>, client: IpAddr) -> Option<Place> {
-        let mut used = self.lock();
-        if used.total >= self.max {
-            self.count_refused(["queries", "connections"]);
-            return None;
-        }
-        let of_client = used.by_client.entry(client).or_default();
-        if *of_client >= self.max_per_client {
-            self.count_refused(["queries_per_client", "connections_per_client"]);
-            return None;
-        }
-        *of_client += 1;
-        used.total += 1;
-        self.show(used.total);
-        Some(Place { quota: Arc::clone(self), client })
+        self.take_many(client, 1)
     }
 
-    fn count_refused(&self, [of_queries, of_connections]: [&str; 2]) {
+    /// Takes as many places as that, or none.
+    pub fn take_many(self: &Arc<Self>, client: IpAddr, count: usize) -> Option<Place> {
+        let mut used = self.lock();
+        let has_room = |used: usize, max: usize| count <= max.saturating_sub(used);
+        if !has_room(used.total, self.max) {
+            self.count_refused(["queries", "connections", "octets"]);
+            return None;
+        }
+        let of_client = used.by_client.get(&client).copied().unwrap_or_default();
+        if !has_room(of_client, self.max_per_client) {
+            self.count_refused(["queries_per_client", "connections_per_client", "octets_per_client"]);
+            return None;
+        }
+        used.by_client.insert(client, of_client + count);
+        used.total += count;
+        self.show(used.total);
+        Some(Place { quota: Arc::clone(self), client, count })
+    }
+
+    /// Whether half of the places are taken, or half of those of a client.
+    pub fn is_scarce(&self, client: IpAddr) -> bool {
+        let used = self.lock();
+        let of_client = used.by_client.get(&client).copied().unwrap_or_default();
+        used.total >= self.max / 2 || of_client >= self.max_per_client / 2
+    }
+
+    fn count_refused(&self, [of_queries, of_connections, of_octets]: [&str; 3]) {
         let bound = match self.kind {
             Kind::Queries => of_queries,
             Kind::Connections => of_connections,
+            Kind::Octets => of_octets,
         };
         self.metrics.landfall_queries_refused.with_label_values(&[bound]).inc();
     }
@@ -136,6 +160,7 @@ impl Quota {
         let gauge = match self.kind {
             Kind::Queries => &self.metrics.landfall_queries_in_flight,
             Kind::Connections => &self.metrics.landfall_tcp_connections,
+            Kind::Octets => return,
         };
         gauge.set(i64::try_from(total).unwrap_or(i64::MAX));
     }
@@ -148,10 +173,10 @@ impl Quota {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut used = self.quota.lock();
-        used.total -= 1;
+        used.total -= self.count;
         self.quota.show(used.total);
         if let Some(of_client) = used.by_client.get_mut(&self.client) {
-            *of_client -= 1;
+            *of_client -= self.count;
             if *of_client == 0 {
                 used.by_client.remove(&self.client);
             }
@@ -184,6 +209,17 @@ mod tests {
         assert!(quota.take(client(3)).is_none(), "all places are taken");
         let refused = |bound| quota.metrics.landfall_queries_refused.with_label_values(&[bound]).get();
         assert_eq!((refused("queries"), refused("queries_per_client")), (1, 1));
+    }
+
+    #[test]
+    fn many_places_are_taken_together_or_not_at_all() {
+        let quota = quota(10, 6);
+        let held = quota.take_many(client(1), 4);
+        assert!(held.is_some() && quota.take_many(client(1), 3).is_none() && quota.take_many(client(2), 7).is_none());
+        assert!(quota.take_many(client(2), usize::MAX).is_none());
+        assert!(quota.is_scarce(client(1)) && !quota.is_scarce(client(2)));
+        drop(held);
+        assert!(quota.take_many(client(1), 6).is_some() && quota.lock().by_client.is_empty());
     }
 
     #[test]

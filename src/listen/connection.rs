@@ -15,11 +15,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use super::capacity::Limits;
 use super::datagrams::canonical;
 use super::frames::{Frames, TooShort};
-use super::respond::{Packet, Reply, Responder, Response, Waiting};
-use crate::config::directive::Timeouts;
+use super::respond::{Packet, Reply, Responder, Response, Times, Waiting};
 use crate::dns::{Messages, Transport};
 
 /// Octets that wait for the client to read them, at most.
@@ -44,7 +42,7 @@ pub(super) async fn last_queries(stop: &CancellationToken) {
 /// A connection's queries and answers.
 pub(super) struct Connection {
     responder: Arc<Responder>,
-    timeouts: Timeouts,
+    times: Times,
     client: SocketAddr,
     /// How many queries were taken.
     queries: u32,
@@ -74,7 +72,7 @@ enum End {
 impl Connection {
     pub fn new(responder: Arc<Responder>, client: SocketAddr) -> Self {
         Self {
-            timeouts: responder.timeouts(),
+            times: responder.times(),
             queries: 0,
             responder,
             client,
@@ -85,14 +83,6 @@ impl Connection {
             is_open: true,
             message_since: None,
             idle_since: Instant::now(),
-        }
-    }
-
-    /// The same below TLS.
-    pub async fn serve_tls(mut self, stream: TlsStream<TcpStream>, local: SocketAddr, stop: &CancellationToken) {
-        let (mut reader, mut writer) = tokio::io::split(stream);
-        if let Ok(End::Finished) = self.exchange(&mut reader, &mut writer, local, stop).await {
-            let _ = timeout(LINGER, writer.shutdown()).await;
         }
     }
 
@@ -110,6 +100,20 @@ impl Connection {
             // The kernel is to forget at once what it could not send.
             Ok(End::Stuck) => drop(stream.set_zero_linger()),
             Ok(End::Idle) | Err(_) => {}
+        }
+    }
+
+    /// The same below TLS.
+    pub async fn serve_tls(mut self, stream: TlsStream<TcpStream>, local: SocketAddr, stop: &CancellationToken) {
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        match self.exchange(&mut reader, &mut writer, local, stop).await {
+            Ok(End::Finished) => {
+                let _ = timeout(LINGER, writer.shutdown()).await;
+                let _ = timeout(LINGER, tokio::io::copy(&mut reader, &mut tokio::io::sink())).await;
+            }
+            Ok(End::Idle) => drop(timeout(LINGER, writer.shutdown()).await),
+            Ok(End::Stuck) => drop(reader.unsplit(writer).get_ref().0.set_zero_linger()),
+            Err(_) => {}
         }
     }
 
@@ -140,7 +144,8 @@ impl Connection {
                 written = writer.write(self.output.unsent()), if !self.output.unsent().is_empty() => {
                     self.output.advance(written?);
                     // TLS may hold some of it back.
-                    timeout(self.write_time(), writer.flush()).await??;
+                    let Ok(flushed) = timeout(self.times.write, writer.flush()).await else { return Ok(End::Stuck) };
+                    flushed?;
                     self.idle_since = Instant::now();
                 }
                 reply = self.pending.next(), if !self.pending.is_empty() && has_room_for_replies => {
@@ -207,36 +212,26 @@ impl Connection {
 
     /// Whether the connection may bring another query (`maxtcpqueries`).
     fn takes_another(&self) -> bool {
-        self.timeouts.maxtcpqueries.is_none_or(|max| self.queries < max)
+        self.queries < self.times.queries
     }
 
     /// Whether there is room for another query.
     fn has_room(&self) -> bool {
-        self.pending.len() + self.transfers.len() < self.limits().queries_per_connection && self.output.has_room()
-    }
-
-    fn write_time(&self) -> Duration {
-        self.timeouts.write.unwrap_or(self.limits().write_time)
+        let queries = self.pending.len() + self.transfers.len();
+        queries < self.responder.capacity.limits.queries_per_connection && self.output.has_room()
     }
 
     /// What is to happen next at the latest, and what it means if it does not.
     fn deadline(&self) -> Option<(Instant, End)> {
-        let Timeouts { idle, read, .. } = self.timeouts;
-        let Limits { idle_time, message_time, .. } = *self.limits();
-        let (idle_time, message_time) = (idle.unwrap_or(idle_time), read.unwrap_or(message_time));
-        let write_time = self.write_time();
+        let Times { read, write, idle, .. } = self.times;
         [
-            self.output.since().map(|since| (since + write_time, End::Stuck)),
-            self.message_since.map(|since| (since + message_time, End::Idle)),
-            self.is_done().then(|| (self.idle_since + idle_time, End::Idle)),
+            self.output.since().map(|since| (since + write, End::Stuck)),
+            self.message_since.map(|since| (since + read, End::Idle)),
+            self.is_done().then(|| (self.idle_since + idle, End::Idle)),
         ]
         .into_iter()
         .flatten()
         .min_by_key(|(deadline, _)| *deadline)
-    }
-
-    fn limits(&self) -> &Limits {
-        &self.responder.capacity.limits
     }
 }
 

@@ -1,16 +1,17 @@
 //! An endpoint at work.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::warn;
 
-use super::address::{BindError, Endpoint, PortUse, Sockets, bind_quic};
+use super::address::{BindError, Endpoint, ListenAddress, PortUse, Sockets, bind_quic};
 use super::capacity::Capacity;
-use super::encrypted::{Certificate, CertificateError, https, quic};
+use super::encrypted::{Certificate, CertificateError, Version, https, quic};
 use super::respond::Responder;
 use super::tcp::{self, Spoken};
 use super::udp::UdpWorker;
@@ -18,6 +19,9 @@ use crate::config::Scheme;
 use crate::config::directive::{Timeouts, Tls};
 use crate::dns::Transport;
 use crate::plugin::Router;
+
+/// How often the files of a certificate are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// An endpoint that is served until [`Listener::stop`], or until this is dropped.
 #[derive(Debug)]
@@ -40,6 +44,15 @@ pub struct Tuning {
     pub tls: Option<Tls>,
 }
 
+/// Another configuration of a running endpoint, in which nothing can be wrong any more.
+#[derive(Debug)]
+pub struct Change {
+    router: Arc<Router>,
+    timeouts: Timeouts,
+    /// None: the files are the same.
+    certificate: Option<Version>,
+}
+
 /// Why an endpoint cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
@@ -60,27 +73,42 @@ impl Listener {
         tuning: &Tuning,
         capacity: &Arc<Capacity>,
     ) -> Result<Self, ListenError> {
-        let certificate = certificate(endpoint.scheme, tuning)?;
         let responder = Responder::new(router, tuning.timeouts, endpoint.label(), Arc::clone(capacity));
         let mut listener = Self {
             local: SocketAddr::from(([0, 0, 0, 0], 0)),
             responder: Arc::new(responder),
-            certificate,
+            certificate: None,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
-        listener.start(endpoint, port_use, tuning.sockets)?;
+        let Endpoint { scheme, address } = endpoint;
+        let mut certify = |protocols| -> Result<Arc<Certificate>, CertificateError> {
+            let files = tuning.tls.as_ref().ok_or(CertificateError::Missing { scheme: scheme.as_str() })?;
+            let certificate = Arc::new(Certificate::read(files, protocols)?);
+            listener.certificate = Some(certificate.clone());
+            Ok(certificate)
+        };
+        let spoken = match scheme {
+            Scheme::Dns => Spoken::Plain,
+            Scheme::Tls => Spoken::Tls(certify(&[b"dot"])?),
+            Scheme::Https => Spoken::Https(certify(https::PROTOCOLS)?),
+            Scheme::Quic => {
+                let certificate = certify(quic::PROTOCOLS)?;
+                listener.start_quic(address, port_use, certificate)?;
+                return Ok(listener);
+            }
+        };
+        listener.start(address, port_use, spoken, tuning.sockets)?;
         Ok(listener)
     }
 
-    fn start(&mut self, endpoint: Endpoint, port_use: PortUse, sockets: Option<usize>) -> Result<(), BindError> {
-        let Endpoint { scheme, address } = endpoint;
-        let spoken = match (scheme, self.certificate.clone()) {
-            (Scheme::Quic, Some(certificate)) => return self.start_quic(bind_quic(address, port_use)?, certificate),
-            (Scheme::Tls, Some(certificate)) => Spoken::Tls(certificate),
-            (Scheme::Https, Some(certificate)) => Spoken::Https(certificate),
-            _ => Spoken::Plain,
-        };
+    fn start(
+        &mut self,
+        address: ListenAddress,
+        port_use: PortUse,
+        spoken: Spoken,
+        sockets: Option<usize>,
+    ) -> Result<(), BindError> {
         let udp_sockets = match spoken {
             Spoken::Plain => sockets.unwrap_or(self.responder.capacity.limits.udp_threads).max(1),
             Spoken::Tls(_) | Spoken::Https(_) => 0,
@@ -106,15 +134,16 @@ impl Listener {
         Ok(())
     }
 
-    fn start_quic(&mut self, socket: UdpSocket, certificate: Arc<Certificate>) -> Result<(), BindError> {
+    fn start_quic(
+        &mut self,
+        address: ListenAddress,
+        port_use: PortUse,
+        certificate: Arc<Certificate>,
+    ) -> Result<(), BindError> {
+        let socket = bind_quic(address, port_use)?;
         let over = |source| BindError { address: self.local, transport: Transport::Udp, source };
-        let acceptor = quic::Acceptor {
-            responder: Arc::clone(&self.responder),
-            certificate,
-            tasks: self.tasks.clone(),
-            stop: self.stop.clone(),
-        };
         let local = socket.local_addr().map_err(over)?;
+        let acceptor = quic::Acceptor { responder: Arc::clone(&self.responder), certificate, stop: self.stop.clone() };
         let endpoint = acceptor.endpoint(socket).map_err(over)?;
         self.local = local;
         self.tasks.spawn(acceptor.run(endpoint));
@@ -123,10 +152,15 @@ impl Listener {
     }
 
     fn watch_certificate(&self) {
-        if let Some(certificate) = self.certificate.clone() {
-            let stop = self.stop.clone();
-            self.tasks.spawn(async move { certificate.watch(stop).await });
-        }
+        let Some(certificate) = self.certificate.clone() else { return };
+        let (responder, stop) = (Arc::clone(&self.responder), self.stop.clone());
+        self.tasks.spawn(async move {
+            while stop.run_until_cancelled(tokio::time::sleep(LOOK_INTERVAL)).await.is_some() {
+                let (certificate, responder) = (Arc::clone(&certificate), Arc::clone(&responder));
+                // A panic is logged where it happens.
+                let _ = tokio::task::spawn_blocking(move || look(&certificate, &responder)).await;
+            }
+        });
     }
 
     /// What it is bound to, with the port that the system chose if the address left it open.
@@ -134,19 +168,23 @@ impl Listener {
         self.local
     }
 
-    /// Whether another configuration of the same endpoint can be served without new sockets: the certificate is of the same
-    /// files.
-    pub fn fits(&self, tuning: &Tuning) -> bool {
-        match (&self.certificate, &tuning.tls) {
-            (Some(certificate), Some(files)) => certificate.is_of(files),
-            (None, _) => true,
-            (Some(_), None) => false,
-        }
+    /// Reads what another configuration of the same endpoint needs. Nothing changes yet.
+    pub fn prepare(&self, router: Arc<Router>, tuning: &Tuning) -> Result<Change, ListenError> {
+        let certificate = match (&self.certificate, &tuning.tls) {
+            (Some(certificate), Some(files)) => certificate.prepare(files)?,
+            (Some(_), None) | (None, _) => None,
+        };
+        Ok(Change { router, timeouts: tuning.timeouts, certificate })
     }
 
-    /// From now on another router answers; the sockets stay open, and queries that wait end as they began.
-    pub fn replace(&self, router: Arc<Router>, tuning: &Tuning) {
-        self.responder.replace(router, tuning.timeouts);
+    /// From now on another configuration counts; the sockets stay open, and queries that wait end as they began.
+    pub fn replace(&self, change: Change) {
+        self.responder.replace(change.router, change.timeouts);
+        match (&self.certificate, change.certificate) {
+            (Some(certificate), Some(version)) => certificate.replace(version),
+            (Some(certificate), None) => look(certificate, &self.responder),
+            (None, _) => {}
+        }
     }
 
     /// Takes no more queries, answers those that came, and closes the sockets. Returns whether all of it was done
@@ -158,16 +196,12 @@ impl Listener {
     }
 }
 
-/// The certificate of an encrypted endpoint. Assembly leaves those out that have none.
-fn certificate(scheme: Scheme, tuning: &Tuning) -> Result<Option<Arc<Certificate>>, CertificateError> {
-    let protocols: &[&[u8]] = match scheme {
-        Scheme::Dns | Scheme::Grpc => return Ok(None),
-        Scheme::Tls => &[b"dot"],
-        Scheme::Https => https::PROTOCOLS,
-        Scheme::Quic => quic::PROTOCOLS,
-    };
-    let certificate = tuning.tls.as_ref().map(|files| Certificate::read(files, protocols)).transpose()?;
-    Ok(certificate.map(Arc::new))
+/// Looks whether the files of a certificate have changed.
+fn look(certificate: &Certificate, responder: &Responder) {
+    if let Err(error) = certificate.look() {
+        responder.capacity.metrics.landfall_certificate_failures.with_label_values(&[responder.label()]).inc();
+        warn!(%error, "the certificate has changed and cannot be used; the old one is kept");
+    }
 }
 
 impl Drop for Listener {

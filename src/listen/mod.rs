@@ -21,5 +21,5 @@ mod tcp;
 pub use address::{BindError, Endpoint, ListenAddress, PortUse};
 pub use capacity::{Capacity, Limits};
 pub use encrypted::CertificateError;
-pub use listener::{ListenError, Listener, Tuning};
+pub use listener::{Change, ListenError, Listener, Tuning};
 pub use respond::{Reply, respond};

@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
@@ -90,6 +90,19 @@ pub(super) struct Responder {
     pub capacity: Arc<Capacity>,
 }
 
+/// How long a connection is waited for, and how many queries it may bring.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// For the rest of a message.
+    pub read: Duration,
+    /// For a client that does not read.
+    pub write: Duration,
+    /// For the next query.
+    pub idle: Duration,
+    /// How many queries may come.
+    pub queries: u32,
+}
+
 /// A packet and its way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packet<'a> {
@@ -124,9 +137,15 @@ impl Responder {
         self.timeouts.store(Arc::new(timeouts));
     }
 
-    /// How long connections are waited for.
-    pub fn timeouts(&self) -> Timeouts {
-        **self.timeouts.load()
+    /// How long a connection that begins now is waited for.
+    pub fn times(&self) -> Times {
+        let (timeouts, limits) = (self.timeouts.load(), &self.capacity.limits);
+        Times {
+            read: timeouts.read.unwrap_or(limits.message_time),
+            write: timeouts.write.unwrap_or(limits.write_time),
+            idle: timeouts.idle.unwrap_or(limits.idle_time),
+            queries: timeouts.maxtcpqueries.unwrap_or(u32::MAX),
+        }
     }
 
     /// What metrics call the endpoint.
@@ -134,13 +153,12 @@ impl Responder {
         &self.label
     }
 
-    /// Answers a packet; None: nothing goes back. For transports that carry a single message.
-    pub async fn answer(&self, packet: Packet<'_>) -> Option<Vec<u8>> {
-        let reply = match self.begin(packet) {
+    /// Answers a packet; None: nothing goes back.
+    pub async fn answer(&self, packet: Packet<'_>) -> Option<Reply> {
+        match self.begin(packet) {
             Response::Ready(reply) => reply,
             Response::Waiting(waiting) => waiting.await,
-        };
-        reply.map(|reply| reply.message)
+        }
     }
 
     /// Answers a packet as far as that goes without waiting. Needs the runtime's context.
@@ -179,7 +197,7 @@ impl Responder {
 }
 
 impl Packet<'_> {
-    fn parse(&self) -> Request {
+    pub fn parse(&self) -> Request {
         parse_request(self.octets, self.client, self.local, self.transport)
     }
 

@@ -45,11 +45,16 @@ impl Spoken {
         let Ok(local) = stream.local_addr().map(canonical) else { return };
         let _ = stream.set_nodelay(true);
         let handshake = TlsAcceptor::from(certificate.config()).accept(stream);
-        let patience = responder.capacity.limits.message_time;
+        let handshake = tokio::time::timeout(responder.times().read, handshake);
+        let agreed = tokio::select! {
+            biased;
+            agreed = handshake => agreed,
+            () = last_queries(stop) => return,
+        };
         // A client that cannot agree on TLS, or takes too long for it, is none.
-        let Ok(Ok(stream)) = tokio::time::timeout(patience, handshake).await else { return };
+        let Ok(Ok(stream)) = agreed else { return };
         match is_https {
-            true => https::serve(stream, responder, client, local, stop).await,
+            true => https::Connection::new(responder, client, local).serve(stream, stop).await,
             false => Connection::new(responder, client).serve_tls(stream, local, stop).await,
         }
     }

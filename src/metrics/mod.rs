@@ -75,6 +75,7 @@ pub struct Metrics {
     pub landfall_queries_refused: IntCounterVec,
     pub landfall_tcp_connections: IntGauge,
     pub landfall_queries_in_flight: IntGauge,
+    pub landfall_certificate_failures: IntCounterVec,
     pub landfall_watch_lists: IntCounterVec,
     pub landfall_watch_failures: IntCounterVec,
     pub landfall_watch_last_event_timestamp_seconds: GaugeVec,
@@ -154,7 +155,7 @@ impl Metrics {
             dns_quic_responses: counters(
                 r,
                 "coredns_dns_quic_responses_total",
-                "Replies over QUIC: ok, or dropped.",
+                "Ends of streams over QUIC by their code (RFC 9250 section 8.4).",
                 &["server", "status"],
             ),
 
@@ -362,11 +363,17 @@ impl Metrics {
             ),
             landfall_tcp_connections: register(
                 r,
-                must(IntGauge::new("landfall_tcp_connections", "Open TCP connections.")),
+                must(IntGauge::new("landfall_tcp_connections", "Open connections over TCP, TLS, HTTPS and QUIC.")),
             ),
             landfall_queries_in_flight: register(
                 r,
                 must(IntGauge::new("landfall_queries_in_flight", "Queries that wait for something.")),
+            ),
+            landfall_certificate_failures: counters(
+                r,
+                "landfall_certificate_failures_total",
+                "Changed files of `tls` that could not be used; the certificate before them stays.",
+                &["server"],
             ),
             landfall_watch_lists: counters(
                 r,

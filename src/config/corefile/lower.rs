@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use ipnet::IpNet;
 
+use super::certificates::tell_of_certificates;
 use super::costs::{Costs, ERRORS_OF_DIRECTIVE_MAX, too_many_zones};
 use super::cursor::{Cursor, parse_prefix};
 use super::lex::Token;
@@ -50,6 +51,13 @@ pub const LEFT_OUT: [(&str, &str); 27] = [
     ("rrl", "bounds per client are built in; remove the line"),
 ];
 
+/// Schemes of keys that are left out, and what to do instead.
+const SCHEMES_LEFT_OUT: [(&str, &str); 3] = [
+    ("grpc://", "serve tls:// to clients, and forward to this server over tls://"),
+    ("https3://", "serve https:// instead"),
+    ("unix://", "name a zone, and a port if need be"),
+];
+
 /// Makes the configuration, and tells where its server blocks begin; or all errors that can be found.
 pub fn lower(
     blocks: &[Block],
@@ -86,23 +94,11 @@ pub fn lower(
             errors.extend(found);
             warnings.append(&mut told);
         }
-        if server.tls.is_none() {
-            let encrypted = keys.iter().filter(|key| key.key.scheme != Scheme::Dns);
-            let what = |key: &WrittenKey<'_>| {
-                let text = &key.token.text;
-                error_at(
-                    key.token,
-                    format!(
-                        "{text}: nothing is served there without `tls CERT KEY` in the block; CoreDNS would serve plain text"
-                    ),
-                )
-            };
-            warnings.extend(encrypted.map(what));
-        }
         unmet_needs(block, &server, warnings, &mut errors);
         config.servers.push(server);
         written.push(keys);
     }
+    tell_of_certificates(&config, &written, surroundings.port(), warnings);
     leave_out_overlaps(&mut config, &written, surroundings.port(), warnings, &mut errors);
     errors.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
     let place = |(block, server): (&Block, &ServerBlock)| {
@@ -213,11 +209,11 @@ fn unknown_directive(name: &str, cursor: &Cursor<'_>) -> CorefileError {
 }
 
 /// A key, and how it is written.
-struct WrittenKey<'a> {
-    key: ServerKey,
+pub(super) struct WrittenKey<'a> {
+    pub key: ServerKey,
     /// The zone in the letter case of the file.
     zone: String,
-    token: &'a Token,
+    pub token: &'a Token,
 }
 
 /// The keys of a block; prefixes become their reverse zones.
@@ -267,11 +263,8 @@ pub fn parse_keys(text: &str) -> Result<Vec<ServerKey>, String> {
 /// The scheme, the zones in the letter case of the text, and the port.
 fn split_key(text: &str) -> Result<(Scheme, Vec<Name>, Option<u16>), String> {
     let (scheme, rest) = split_scheme(text);
-    if text.starts_with("unix://") {
-        return Err(format!("{text}: there are no listeners on Unix sockets; name a zone, and a port if need be"));
-    }
-    if scheme == Scheme::Grpc || text.starts_with("https3://") {
-        return Err(format!("{text}: there are listeners for dns://, tls://, https:// and quic:// only"));
+    if let Some((_, instead)) = SCHEMES_LEFT_OUT.iter().find(|(left_out, _)| text.starts_with(left_out)) {
+        return Err(format!("{text}: there are listeners for dns://, tls://, https:// and quic:// only; {instead}"));
     }
     let (host, port) = split_port(rest).map_err(|what| format!("{text:?}: {what}"))?;
     let zones = match parse_prefix(host) {
@@ -319,14 +312,8 @@ fn oddity(text: &str) -> Option<&'static str> {
 }
 
 fn split_scheme(text: &str) -> (Scheme, &str) {
-    let schemes = [
-        ("dns://", Scheme::Dns),
-        ("tls://", Scheme::Tls),
-        ("https://", Scheme::Https),
-        ("https3://", Scheme::Https),
-        ("quic://", Scheme::Quic),
-        ("grpc://", Scheme::Grpc),
-    ];
+    let schemes =
+        [("dns://", Scheme::Dns), ("tls://", Scheme::Tls), ("https://", Scheme::Https), ("quic://", Scheme::Quic)];
     let found = schemes.into_iter().find_map(|(prefix, scheme)| text.strip_prefix(prefix).map(|rest| (scheme, rest)));
     found.unwrap_or((Scheme::Dns, text))
 }
@@ -436,7 +423,7 @@ fn addresses(config: &Config, block: usize) -> &[BindAddress] {
 }
 
 /// Whether two blocks have a listen address in common, as far as the file tells.
-fn listen_together(config: &Config, one: usize, other: usize) -> bool {
+pub(super) fn listen_together(config: &Config, one: usize, other: usize) -> bool {
     let (one, other) = (addresses(config, one), addresses(config, other));
     one.is_empty() || other.is_empty() || one.iter().any(|address| other.contains(address))
 }

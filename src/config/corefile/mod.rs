@@ -3,6 +3,7 @@
 //! The grammar is Caddy's, as CoreDNS uses it. Files, variables and patterns are asked of [`Surroundings`] while a
 //! Corefile is read, and never afterwards.
 
+mod certificates;
 mod costs;
 mod cursor;
 mod lex;

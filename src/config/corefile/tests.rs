@@ -1,5 +1,6 @@
 //! What is refused, what is warned of, and in which words.
 
+mod encrypted;
 mod kubernetes;
 
 use std::io;
@@ -373,7 +374,7 @@ fn what_coredns_cannot_listen_for_is_refused() {
     refused("::/0 {\nwhoami\n}\n", "invalid CIDR ::/0");
     refused("::ffff:10.0.0.0/104 {\nwhoami\n}\n", "invalid CIDR");
     accepted("64:ff9b::/96 {\nwhoami\n}\n");
-    refused("unix:///run/x {\nwhoami\n}\n", "Unix sockets");
+    refused("unix:///run/x {\nwhoami\n}\n", "name a zone, and a port if need be");
     refused(&block("bind 127.0.0.1 ::1 127.0.0.1\nwhoami"), "127.0.0.1 is named twice");
     warned(&block("health {\nlameduck -5s\n}"), "read as 0s");
 }

@@ -13,8 +13,8 @@ impl Directive for Multisocket {
     const REFERENCE: Reference = Reference {
         name: "multisocket",
         syntax: "multisocket [N]",
-        summary: "How many UDP sockets a listener has, each with a thread of its own: 1 to 1024. Without it, and without N: one for each core. Of the blocks of one \
-                  listener, the first that says it counts, when the sockets open.",
+        summary: "How many UDP sockets a listener has, each with a thread of its own: 1 to 1024. Without N: one for each core; without it: the same, but 4 at most. Of the blocks \
+                  of one listener, the first that says it counts, when the sockets open. TCP and encrypted listeners have one socket, whose connections use all cores.",
         options: &[],
         example: "multisocket 4",
     };

@@ -38,15 +38,15 @@ impl Directive for Timeouts {
     const REFERENCE: Reference = Reference {
         name: "timeouts",
         syntax: "timeouts { ... }",
-        summary: "How long TCP and DNS over TLS wait for clients, 1s to 24h; a number without a unit is seconds. Of the blocks of one listener, the first that says it \
-                  counts.",
+        summary: "How long listeners wait for clients over TCP, TLS, HTTPS and QUIC, 1s to 24h; a number without a unit is seconds. Of the blocks of one listener, the \
+                  first that says it counts.",
         options: &[
-            Opt { syntax: "read DURATION", meaning: "for the rest of a message", default: "5s" },
+            Opt { syntax: "read DURATION", meaning: "for the rest of a message, and for a handshake", default: "5s" },
             Opt { syntax: "write DURATION", meaning: "for a client that does not read", default: "5s" },
             Opt { syntax: "idle DURATION", meaning: "for the next query", default: "10s" },
             Opt {
                 syntax: "maxtcpqueries N",
-                meaning: "queries that one connection may bring; -1: any number",
+                meaning: "queries that one connection over TCP or TLS may bring; -1: any number",
                 default: "any number",
             },
         ],

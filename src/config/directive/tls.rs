@@ -31,19 +31,38 @@ pub enum ClientAuth {
     /// No certificate.
     #[default]
     Nocert,
-    /// A certificate, which is checked if there is one.
+    /// A certificate, if there is one; who has signed it is not checked.
+    Request,
+    /// A certificate; who has signed it is not checked.
+    Require,
+    /// A certificate of one of the authorities, if there is one.
     VerifyIfGiven,
     /// A certificate of one of the authorities.
     RequireAndVerify,
 }
 
 impl ClientAuth {
+    const ALL: [Self; 5] = [Self::Nocert, Self::Request, Self::Require, Self::VerifyIfGiven, Self::RequireAndVerify];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Nocert => "nocert",
+            Self::Request => "request",
+            Self::Require => "require",
             Self::VerifyIfGiven => "verify_if_given",
             Self::RequireAndVerify => "require_and_verify",
         }
+    }
+
+    fn needs_authority(self) -> bool {
+        matches!(self, Self::VerifyIfGiven | Self::RequireAndVerify)
+    }
+
+    fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
+        let names = Self::ALL.map(Self::as_str);
+        let text = cursor.one_argument("what is asked of clients")?;
+        let found = Self::ALL.into_iter().find(|client_auth| client_auth.as_str() == text);
+        found.ok_or_else(|| cursor.error(format!("unknown client_auth {text:?}; there are {}", names.join(", "))))
     }
 }
 
@@ -56,9 +75,8 @@ impl Directive for Tls {
         summary: "The certificate of the listeners with `tls://`, `https://` and `quic://` of this block. The files are read again when they change; one that cannot be \
                   used leaves the certificate that is in use.",
         options: &[Opt {
-            syntax: "client_auth nocert|verify_if_given|require_and_verify",
-            meaning: "what is asked of clients: nothing; a certificate of CA if they have one; such a certificate. `request` and `require`, which check nothing, are \
-                      refused",
+            syntax: "client_auth nocert|request|require|verify_if_given|require_and_verify",
+            meaning: "what is asked of clients: nothing; a certificate of anybody, if they have one; a certificate of anybody; one of CA, if they have one; one of CA",
             default: "nocert",
         }],
         example: "tls /etc/landfall/tls.crt /etc/landfall/tls.key /etc/landfall/ca.crt {\n    client_auth require_and_verify\n}",
@@ -67,34 +85,31 @@ impl Directive for Tls {
     fn lower(cursor: &mut Cursor<'_>) -> Result<Option<Self>, CorefileError> {
         cursor.advance();
         let (certificate, key, authority) = match cursor.arguments().as_slice() {
-            [first, ..] if first == "acme" => {
-                return Err(cursor.error("acme is not built; let cert-manager or the like write the files"));
-            }
             [certificate, key] => (certificate.into(), key.into(), None),
             [certificate, key, authority] => (certificate.into(), key.into(), Some(authority.into())),
-            _ => return Err(cursor.error("takes a certificate, its key, and perhaps the authority of clients")),
+            _ => {
+                return Err(cursor.error(
+                    "takes a certificate, its key, and perhaps the authority of clients; acme is left out: let cert-manager or the like write the files",
+                ));
+            }
         };
         let mut tls = Self { certificate, key, authority, client_auth: ClientAuth::default() };
         while cursor.next_option() {
-            if cursor.word() != "client_auth" {
-                return Err(cursor.unknown::<Self>());
-            }
-            tls.client_auth = match cursor.one_argument("nocert, verify_if_given or require_and_verify")?.as_str() {
-                "nocert" => ClientAuth::Nocert,
-                "verify_if_given" => ClientAuth::VerifyIfGiven,
-                "require_and_verify" => ClientAuth::RequireAndVerify,
-                word @ ("request" | "require") => {
-                    return Err(cursor.error(format!("client_auth {word} checks nothing of the certificate; use verify_if_given or require_and_verify")));
+            tls.client_auth = match cursor.word() {
+                "client_auth" => ClientAuth::lower(cursor)?,
+                "keylog" => {
+                    return Err(
+                        cursor.error("keylog gives away what connections say; remove it, and use log or explain")
+                    );
                 }
-                other => {
-                    return Err(cursor.error(format!(
-                        "unknown client_auth {other:?}; there are nocert, verify_if_given and require_and_verify"
-                    )));
-                }
+                _ => return Err(cursor.unknown::<Self>()),
             };
         }
-        if tls.client_auth != ClientAuth::Nocert && tls.authority.is_none() {
-            return Err(cursor.error("client_auth needs the authority of clients: `tls CERT KEY CA`"));
+        if tls.client_auth.needs_authority() && tls.authority.is_none() {
+            let client_auth = tls.client_auth.as_str();
+            return Err(
+                cursor.error(format!("client_auth {client_auth} needs the authority of clients: `tls CERT KEY CA`"))
+            );
         }
         match cursor.advance() {
             true => Err(cursor.once()),
