@@ -64,6 +64,7 @@ async fn questions_over_quic_have_streams_of_their_own() {
         assert!(reply.len() > 60_000);
     }
     let answered = || server.metrics.dns_quic_responses.with_label_values(&["quic://127.0.0.1:0", "0x0"]).get();
+    connection.close(0u32.into(), b"");
     until("the last reply is acknowledged", || answered() == 300).await;
 }
 
@@ -114,7 +115,7 @@ async fn who_does_not_read_holds_little_and_not_for_long() {
     let identity = Identity::new();
     let limits = Limits { octets_per_client: 100_000, write_time: SHORT, ..Limits::default() };
     let server = Server::start(Scheme::Quic, identity.files(), limits);
-    let connection = try_connect(&identity, server.address(), 1_000).await.expect("a connection");
+    let connection = try_connect(&identity, server.address(), 30_000).await.expect("a connection");
     let (mut send, mut unread) = connection.open_bi().await.expect("a stream");
     send.write_all(&frame(&question(0))).await.expect("a question");
     send.finish().expect("a stream");
