@@ -440,8 +440,8 @@ const WITHOUT_FOLDER: [(&str, &str); 11] = [
     ("prometheus", "lifecycle.rs"),
     ("ready", "lifecycle.rs"),
     ("reload", "watch/imports.rs"),
-    ("timeouts", "wire/encrypted.rs"),
-    ("tls", "wire/encrypted.rs"),
+    ("timeouts", "wire/encrypted/tls.rs"),
+    ("tls", "wire/encrypted/certificates.rs"),
 ];
 
 #[test]
