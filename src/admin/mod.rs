@@ -19,6 +19,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use self::connections::Tls;
 use self::pages::Pages;
 pub use self::pages::{Page, Phase};
 use crate::metrics::Metrics;
@@ -130,7 +131,7 @@ impl Admin {
         let listener = tokio::net::TcpListener::from_std(socket)?;
         let (pages, stop) = (Arc::new(ArcSwap::from_pointee(pages)), self.stop.child_token());
         let shown = pages::Shown { pages: pages.clone(), metrics: self.metrics.clone(), phase: self.phase.subscribe() };
-        self.runtime.spawn(connections::serve(listener, shown.router(), stop.clone()));
+        self.runtime.spawn(connections::serve(listener, pages.clone(), shown.router(), stop.clone()));
         self.runtime.spawn(probe::run(local, pages.clone(), self.metrics.clone(), stop.clone()));
         info!(%local, "the admin pages are up");
         Ok(Server { pages, local, stop })
@@ -285,10 +286,10 @@ mod tests {
 
     #[test]
     fn pages_of_one_address_share_a_server_and_are_replaced_without_closing_it() {
-        let mut admin = admin(vec![(ANY, Page::Health), (ANY, Page::Metrics)]);
+        let mut admin = admin(vec![(ANY, Page::Health), (ANY, Page::Metrics(None))]);
         let before = admin.local_address(ANY);
         assert!(fetch(&admin, "/metrics").1.contains("# TYPE coredns_panics_total counter"));
-        show(&mut admin, vec![(ANY, Page::Metrics)]);
+        show(&mut admin, vec![(ANY, Page::Metrics(None))]);
         assert_eq!(admin.local_address(ANY), before);
         assert_eq!(fetch(&admin, "/health").0, 404);
         assert_eq!(fetch(&admin, "/debug/pprof/cmdline").0, 404);
@@ -318,7 +319,7 @@ mod tests {
         let admin = admin(vec![(ANY, Page::Health)]);
         let other = std::net::TcpListener::bind(ANY).expect("a socket");
         let taken = other.local_addr().expect("an address").to_string();
-        let error = admin.prepare(vec![(taken.clone(), Page::Metrics)]).expect_err("an error").to_string();
+        let error = admin.prepare(vec![(taken.clone(), Page::Metrics(None))]).expect_err("an error").to_string();
         assert!(error.starts_with(&format!("plugin/prometheus: cannot listen on {taken}: ")), "{error}");
         assert_eq!(fetch(&admin, "/health").0, 200);
     }

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use tracing::info;
 
+use super::connections::Tls;
 use super::process;
 use crate::metrics::Metrics;
 use crate::task::Readiness;
@@ -22,8 +23,8 @@ pub enum Page {
     Health,
     /// `ready`: /ready.
     Ready(Arc<Ready>),
-    /// `prometheus`: /metrics.
-    Metrics,
+    /// `prometheus`: /metrics, plain or over TLS.
+    Metrics(Option<Tls>),
     /// `pprof`: /debug/pprof/.
     Process,
 }
@@ -58,7 +59,7 @@ impl Page {
         match self {
             Page::Health => "health",
             Page::Ready(_) => "ready",
-            Page::Metrics => "prometheus",
+            Page::Metrics(_) => "prometheus",
             Page::Process => "pprof",
         }
     }
@@ -71,6 +72,8 @@ pub(super) struct Pages {
     pub ready: Option<Arc<Ready>>,
     pub metrics: bool,
     pub process: bool,
+    /// All pages of an address are over TLS, or none.
+    pub tls: Option<Tls>,
 }
 
 impl Pages {
@@ -78,7 +81,10 @@ impl Pages {
         match page {
             Page::Health => self.health = true,
             Page::Ready(ready) => self.ready = Some(ready),
-            Page::Metrics => self.metrics = true,
+            Page::Metrics(tls) => {
+                self.metrics = true;
+                self.tls = tls.or(self.tls.take());
+            }
             Page::Process => self.process = true,
         }
     }

@@ -391,7 +391,7 @@ fn pipeline(
         dns64,
         any: server.any,
         chaos: server.chaos.clone().map(|config| Chaos::new(config, environment.host_name.clone())),
-        loadbalance: server.loadbalance.clone().map(LoadBalance::new),
+        loadbalance: server.loadbalance.clone().map(|config| loadbalance(server, config)),
         rewrite: (!server.rewrite.is_empty()).then(|| Rewrite::new(&server.rewrite)),
         autopath: server.autopath.clone().map(|config| Autopath::new(config, label.to_owned(), metrics.clone())),
         acl: (!server.acl.is_empty()).then(acl),
@@ -420,6 +420,13 @@ fn pipeline(
 fn hosts(server: &ServerBlock, config: directive::Hosts, metrics: &Arc<Metrics>) -> Arc<Hosts> {
     let file = server.path(&config.file);
     Arc::new(Hosts::new(directive::Hosts { file, ..config }, metrics.clone()))
+}
+
+fn loadbalance(server: &ServerBlock, mut config: directive::LoadBalance) -> LoadBalance {
+    if let Some(weighted) = &mut config.weighted {
+        weighted.file = server.path(&weighted.file);
+    }
+    LoadBalance::new(config)
 }
 
 fn forward(

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +12,15 @@ use tokio_util::sync::DropGuard;
 use super::assemble::{AssembleError, Assembly, Environment, Loop, Refresh, assemble, startup_timeout};
 use super::clusters::{Access, Clusters};
 use super::interfaces;
-use crate::admin::Page;
+use crate::admin::{self, Page};
 use crate::config::Config;
 use crate::config::corefile::Loaded;
-use crate::listen::Endpoint;
+use crate::config::directive::{self, Prometheus};
+use crate::listen::{Certificate, Endpoint};
 use crate::metrics::Metrics;
 use crate::plugin::cache::Memory;
 use crate::plugin::errors::Errors;
+use crate::plugin::loadbalance::LoadBalance;
 use crate::plugin::loop_detection::LoopDetected;
 use crate::task::Tasks;
 use crate::watch::WatchError;
@@ -34,6 +37,8 @@ pub struct Generation {
     pub assembly: Assembly,
     pub clusters: Clusters,
     pub tasks: Tasks,
+    /// Those of the metrics pages, by their web configuration.
+    certificates: HashMap<PathBuf, Arc<Certificate>>,
     /// Whatever becomes of it, its tasks do not outlive it.
     _end: DropGuard,
 }
@@ -44,6 +49,9 @@ pub enum GenerationError {
     /// It cannot be assembled.
     #[error(transparent)]
     Assemble(#[from] AssembleError),
+    /// The certificate of its metrics page cannot be used.
+    #[error("plugin/prometheus: {0}")]
+    Certificate(String),
     /// Its cluster cannot be watched.
     #[error("plugin/kubernetes: {0}")]
     Watch(#[from] WatchError),
@@ -61,6 +69,7 @@ impl Generation {
         metrics: &Arc<Metrics>,
     ) -> Result<Self, GenerationError> {
         let Loaded { config, hash, .. } = loaded;
+        let certificates = certificates(&config)?;
         let clusters = running.for_config(&config, access, metrics).await?;
         let tasks = Tasks::new();
         let environment = Environment {
@@ -75,7 +84,7 @@ impl Generation {
         };
         let assembly = assemble(&config, &environment).inspect_err(|_| clusters.stop_all_but(running))?;
         let end = tasks.stopping().clone().drop_guard();
-        Ok(Self { config, hash, assembly, clusters, tasks, _end: end })
+        Ok(Self { config, hash, assembly, clusters, tasks, certificates, _end: end })
     }
 
     /// Waits for the clusters, as long as `startup_timeout` says. A server that starts answers meanwhile.
@@ -91,11 +100,18 @@ impl Generation {
             let health = server.health.as_ref().map(|health| (health.address.clone(), Page::Health));
             let ready = server.ready.as_ref();
             let ready = ready.map(|ready| (ready.address.clone(), Page::ready(readiness.clone(), ready.continuously)));
-            let metrics = server.prometheus.as_ref().map(|metrics| (metrics.address.clone(), Page::Metrics));
+            let metrics = server.prometheus.as_ref();
+            let metrics = metrics.map(|metrics| (metrics.address.clone(), Page::Metrics(self.tls(metrics))));
             let process = server.pprof.as_ref().map(|pprof| (pprof.address.clone(), Page::Process));
             [health, ready, metrics, process].into_iter().flatten()
         });
         pages.collect()
+    }
+
+    /// TLS of a metrics page.
+    fn tls(&self, metrics: &Prometheus) -> Option<admin::Tls> {
+        let certificate = self.certificates.get(metrics.tls.as_ref()?)?.clone();
+        Some(admin::Tls(Arc::new(move || certificate.config())))
     }
 
     /// How long the server goes on answering after it is told to stop.
@@ -104,14 +120,24 @@ impl Generation {
         health.map(|health| health.lameduck).max().unwrap_or_default()
     }
 
-    /// Starts what runs beside the queries: hosts files, counted errors, questions asked again.
+    /// Starts what runs beside the queries: hosts files, weights, counted errors, questions asked again.
     pub fn start_tasks(&mut self) {
         for pipeline in &self.assembly.pipelines {
             if let Some(hosts) = pipeline.hosts.clone() {
                 self.tasks.spawn("hosts", |stop| endless(async move { hosts.watch(stop).await }));
             }
-            let pipeline = pipeline.clone();
+            if pipeline.loadbalance.as_ref().is_some_and(LoadBalance::follows_a_file) {
+                let pipeline = pipeline.clone();
+                self.tasks.spawn("loadbalance", |stop| {
+                    endless(async move {
+                        if let Some(loadbalance) = &pipeline.loadbalance {
+                            loadbalance.watch(stop).await;
+                        }
+                    })
+                });
+            }
             if pipeline.errors.as_ref().is_some_and(Errors::consolidates) {
+                let pipeline = pipeline.clone();
                 self.tasks.spawn("errors", |stop| {
                     endless(async move {
                         if let Some(errors) = &pipeline.errors {
@@ -120,6 +146,10 @@ impl Generation {
                     })
                 });
             }
+        }
+        for certificate in self.certificates.values() {
+            let certificate = certificate.clone();
+            self.tasks.spawn("certificate", |stop| endless(async move { certificate.watch(stop).await }));
         }
         for zone_files in self.assembly.zone_files.drain(..) {
             self.tasks.spawn("zone files", |stop| endless(zone_files.watch(stop)));
@@ -158,6 +188,18 @@ impl Generation {
         }
         self.tasks.stop(PATIENCE).await;
     }
+}
+
+/// The certificates of the metrics pages.
+fn certificates(config: &Config) -> Result<HashMap<PathBuf, Arc<Certificate>>, GenerationError> {
+    let files = config.servers.iter().filter_map(|server| server.prometheus.as_ref()?.tls.clone());
+    let read = |file: PathBuf| {
+        let text =
+            std::fs::read_to_string(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        let certificate = Certificate::read(&directive::web_config(&text, &file)?, &[b"http/1.1"]);
+        Ok((file, Arc::new(certificate.map_err(|error| error.to_string())?)))
+    };
+    files.map(read).collect::<Result<_, String>>().map_err(GenerationError::Certificate)
 }
 
 /// A task that cannot fail.

@@ -36,16 +36,11 @@ impl Config {
         serde_json::to_string_pretty(&schemars::schema_for!(Self)).unwrap_or_default() + "\n"
     }
 
-    /// SHA-512 over what it means, in hexadecimal: what the files of `forward` say is a part of it.
+    /// SHA-512 over what it means, in hexadecimal.
     pub(super) fn hash(&self) -> String {
         // What has no form as JSON has none as configuration either: paths that are no text, which were read from text.
         let meaning = serde_json::to_vec(self).unwrap_or_default();
-        let servers: Vec<_> =
-            self.servers.iter().flat_map(|server| &server.forward).map(|forward| &forward.servers).collect();
-        Sha512::digest([meaning, format!("{servers:?}").into_bytes()].concat())
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect()
+        Sha512::digest(meaning).iter().map(|octet| format!("{octet:02x}")).collect()
     }
 }
 

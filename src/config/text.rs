@@ -1,7 +1,7 @@
 //! Values that a configuration writes as one word: names, durations, types and the like, in a Corefile and in YAML alike.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net};
@@ -125,6 +125,21 @@ impl Text for Duration {
 
     fn text(&self) -> String {
         duration_text(*self)
+    }
+}
+
+/// A server of DNS by its address; the port is 53 where none is written.
+impl Text for SocketAddr {
+    const WHAT: &'static str = "an address such as 192.0.2.1 or [2001:db8::1]:5353";
+
+    fn read(text: &str) -> Option<Self> {
+        let address = text.parse().map(|address: IpAddr| Self::new(address, 53));
+        address.or_else(|_| text.parse()).ok()
+    }
+
+    fn text(&self) -> String {
+        let is_scoped = matches!(self, Self::V6(address) if address.scope_id() != 0);
+        if self.port() == 53 && !is_scoped { self.ip().to_string() } else { self.to_string() }
     }
 }
 

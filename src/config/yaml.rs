@@ -98,7 +98,8 @@ impl Places {
     }
 }
 
-fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
+/// Reads YAML as values of a type.
+pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
     let options = serde_saphyr::options! {
         // Words such as `no` and `on` are names here, as in YAML 1.2.
         strict_booleans: true,

@@ -20,6 +20,6 @@ mod tcp;
 
 pub use address::{BindError, Endpoint, ListenAddress, PortUse};
 pub use capacity::{Capacity, Limits};
-pub use encrypted::CertificateError;
+pub use encrypted::{Certificate, CertificateError};
 pub use listener::{Change, ListenError, Listener, Tuning};
 pub use respond::{Reply, respond};

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::dns::{Answer, Name, Query, RecordType, encode_question};
-use crate::upstream::{Attempt, Channel, Exchange};
+use crate::upstream::{Attempt, Channel, Exchange, Upstream};
 
 /// The name of the plugin in metrics.
 const NAME: &str = "loop";
@@ -131,9 +131,8 @@ impl LoopDetection {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
             let attempt = Attempt {
-                server: reachable(listen),
+                upstream: Upstream::plain(reachable(listen)),
                 channel: Channel::Udp,
-                tls_server_name: None,
                 message: question.clone(),
                 timeout: TRY_TIMEOUT,
             };
@@ -197,14 +196,14 @@ mod tests {
 
     impl Exchange for Ourselves<'_> {
         fn exchange(&self, attempt: Attempt) -> Exchanging<'_> {
-            self.tries.lock().unwrap().push((self.start.elapsed(), attempt.server));
+            self.tries.lock().unwrap().push((self.start.elapsed(), attempt.upstream.address));
             let answers: Vec<_> =
                 (0..=self.comes_back).map(|_| self.detection.lookup(&self.detection.asked())).collect();
             assert_eq!(answers.iter().filter(|answer| answer.is_some()).count(), self.comes_back.saturating_sub(1));
             Box::pin(async move {
                 match self.answers {
                     true => Ok(Vec::new()),
-                    false => Err(UpstreamError::Timeout { server: attempt.server, timeout: attempt.timeout }),
+                    false => Err(UpstreamError::Timeout { server: attempt.upstream.address, timeout: attempt.timeout }),
                 }
             })
         }

@@ -178,7 +178,7 @@ impl Pipeline {
         }
         let mut answer = self.answer_rewritten(query, router).await;
         if let Some(loadbalance) = &self.loadbalance {
-            loadbalance.arrange(&mut answer);
+            loadbalance.arrange(query, &mut answer);
         }
         answer
     }

@@ -3,6 +3,7 @@
 //! [`Exchange`] is the seam: the network stands behind it, or a script in tests. It hands over octets that belong to a
 //! question; [`scrub`] says which of the records in them are believed.
 
+mod https;
 mod network;
 mod notify;
 mod reply;
@@ -18,6 +19,7 @@ mod tests;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use network::Network;
@@ -25,17 +27,36 @@ pub use notify::{NotifyError, notify};
 pub use scrub::{Unusable, scrub};
 pub use tls::TlsError;
 
+use crate::config::directive::UpstreamTransport;
 use crate::dns::Malformed;
+
+/// A server, and how it is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Upstream {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// How it is asked.
+    pub transport: UpstreamTransport,
+    /// The name in its certificate; None: it has its address there.
+    pub server_name: Option<Arc<str>>,
+    /// Where it answers, over HTTPS.
+    pub path: Arc<str>,
+}
+
+impl Upstream {
+    /// A server that is asked over UDP and TCP.
+    pub fn plain(address: SocketAddr) -> Self {
+        Self { address, transport: UpstreamTransport::Plain, server_name: None, path: Arc::default() }
+    }
+}
 
 /// One attempt at asking one server.
 #[derive(Clone, Debug)]
 pub struct Attempt {
     /// The server.
-    pub server: SocketAddr,
+    pub upstream: Upstream,
     /// Over what.
     pub channel: Channel,
-    /// The name in the server's certificate, for [`Channel::Tls`].
-    pub tls_server_name: Option<String>,
     /// The question as a complete message; the id is ours to choose.
     pub message: Vec<u8>,
     /// How long to wait for the answer.
@@ -49,6 +70,7 @@ pub enum Channel {
     Udp,
     Tcp,
     Tls,
+    Https,
 }
 
 /// Why a server gave no answer.
@@ -87,4 +109,7 @@ pub type Exchanging<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, UpstreamEr
 pub trait Exchange: Send + Sync + std::fmt::Debug {
     /// Makes one attempt.
     fn exchange(&self, attempt: Attempt) -> Exchanging<'_>;
+
+    /// Says who is asked from now on: what is kept of others may go.
+    fn prepare(&self, _servers: &[Upstream]) {}
 }

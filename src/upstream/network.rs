@@ -2,38 +2,54 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio_rustls::TlsConnector;
+use tracing::error;
 
+use super::https::Https;
 use super::reply::Question;
 use super::stream::{Connections, IDLE_MAX, Keeping, Tls};
-use super::tls::{TlsError, connector, server_name};
+use super::tls::{TlsError, connectors, server_name};
 use super::udp::Sockets;
-use super::{Attempt, Channel, Exchange, Exchanging, UpstreamError};
-use crate::config::directive::{Forward, UpstreamTransport};
+use super::{Attempt, Channel, Exchange, Exchanging, Upstream, UpstreamError};
+use crate::config::directive::{DohMethod, Forward, UpstreamTransport};
 use crate::metrics::Metrics;
 
 /// Sockets and connections to the servers of one `forward`. Other servers can be asked, too; nothing of that is kept.
 #[derive(Debug)]
 pub struct Network {
-    sockets: HashMap<SocketAddr, Sockets>,
-    connections: HashMap<SocketAddr, Connections>,
-    /// By the name that `tls://` servers must have, too: those of another name are other servers.
-    tls_connections: HashMap<(SocketAddr, Option<String>), Connections>,
+    peers: ArcSwap<HashMap<Upstream, Arc<Peer>>>,
+    settings: Settings,
+}
+
+/// How servers are reached.
+struct Settings {
     keeping: Keeping,
+    /// For TLS, and for HTTP/2 over it; None: the directive names no server that needs them.
+    tls: Option<(TlsConnector, TlsConnector)>,
+    doh_method: DohMethod,
     metrics: Arc<Metrics>,
 }
 
+/// Sockets and connections to one server.
+#[derive(Debug)]
+enum Peer {
+    Plain { sockets: Sockets, connections: Connections },
+    Tls(Connections),
+    Https(Https),
+}
+
 impl Network {
-    /// The network as a `forward` wants it: its TLS settings and how long it keeps connections.
+    /// The network as a `forward` wants it: its TLS settings and how it keeps connections.
     pub fn new(config: &Forward, metrics: &Arc<Metrics>) -> Result<Self, TlsError> {
-        let mut network = Self {
-            sockets: HashMap::new(),
-            connections: HashMap::new(),
-            tls_connections: HashMap::new(),
+        // Files that are named are read, used or not: as in CoreDNS, one that is missing is a mistake.
+        let names_files = config.tls.identity.is_some() || config.tls.authority.is_some();
+        let is_encrypted = config.to.iter().any(|to| to.transport() != UpstreamTransport::Plain);
+        let settings = Settings {
             keeping: Keeping {
+                source: config.source_address,
                 expire: config.expire,
                 max_age: Some(config.max_age).filter(|age| !age.is_zero()),
                 idle_max: match config.max_idle_conns {
@@ -41,62 +57,31 @@ impl Network {
                     idle => idle.min(IDLE_MAX),
                 },
             },
+            tls: (names_files || is_encrypted).then(|| connectors(&config.tls)).transpose()?,
+            doh_method: config.doh_method,
             metrics: metrics.clone(),
         };
-        let is_tls = |transport| transport == UpstreamTransport::Tls;
-        // Files that are named are read, used or not: as in CoreDNS, one that is missing is a mistake.
-        let names_files = config.tls.identity.is_some() || config.tls.authority.is_some();
-        let connector = match names_files || config.servers.iter().any(|upstream| is_tls(upstream.transport)) {
-            true => Some(connector(&config.tls)?),
-            false => None,
-        };
-        for upstream in &config.servers {
-            match &connector {
-                Some(connector) if is_tls(upstream.transport) => {
-                    let name = upstream.server_name.as_ref().or(config.tls.server_name.as_ref());
-                    network.add_tls(upstream.address, name.cloned(), connector)?;
-                }
-                _ => network.add_plain(upstream.address),
-            }
-        }
-        Ok(network)
-    }
-
-    fn add_plain(&mut self, server: SocketAddr) {
-        self.sockets.insert(server, Sockets::new(server, &self.metrics));
-        self.connections.insert(server, Connections::new(server, None, self.keeping, &self.metrics));
-    }
-
-    fn add_tls(&mut self, server: SocketAddr, name: Option<String>, connector: &TlsConnector) -> Result<(), TlsError> {
-        let tls = Tls { connector: connector.clone(), name: server_name(name.as_deref(), server.ip())? };
-        let connections = Connections::new(server, Some(tls), self.keeping, &self.metrics);
-        self.tls_connections.insert((server, name), connections);
-        Ok(())
+        Ok(Self { peers: ArcSwap::default(), settings })
     }
 
     async fn ask(&self, attempt: Attempt) -> io::Result<Vec<u8>> {
         let question = Question::new(attempt.message)?;
-        let server = attempt.server;
-        match attempt.channel {
-            Channel::Udp => match self.sockets.get(&server) {
-                Some(sockets) => sockets.ask(&question).await,
-                None => Sockets::new(server, &self.metrics).ask(&question).await,
-            },
-            Channel::Tcp => match self.connections.get(&server) {
-                Some(connections) => connections.ask(&question).await,
-                None => Connections::new(server, None, self.keeping, &self.metrics).ask(&question).await,
-            },
-            Channel::Tls => match self.tls_connections.get(&(server, attempt.tls_server_name)) {
-                Some(connections) => connections.ask(&question).await,
-                None => Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS is not set up for this server")),
-            },
+        let kept = self.peers.load().get(&attempt.upstream).cloned();
+        let peer = match kept {
+            Some(peer) => peer,
+            None => Arc::new(self.settings.peer(&attempt.upstream)?),
+        };
+        match (&*peer, attempt.channel) {
+            (Peer::Plain { sockets, .. }, Channel::Udp) => sockets.ask(&question).await,
+            (Peer::Plain { connections, .. }, _) | (Peer::Tls(connections), _) => connections.ask(&question).await,
+            (Peer::Https(https), _) => https.ask(question.without_id()).await,
         }
     }
 }
 
 impl Exchange for Network {
     fn exchange(&self, attempt: Attempt) -> Exchanging<'_> {
-        let Attempt { server, timeout, .. } = attempt;
+        let (server, timeout) = (attempt.upstream.address, attempt.timeout);
         Box::pin(async move {
             match tokio::time::timeout(timeout, self.ask(attempt)).await {
                 Ok(Ok(reply)) => Ok(reply),
@@ -104,5 +89,48 @@ impl Exchange for Network {
                 Err(_) => Err(UpstreamError::Timeout { server, timeout }),
             }
         })
+    }
+
+    fn prepare(&self, servers: &[Upstream]) {
+        let before = self.peers.load_full();
+        let mut peers = HashMap::new();
+        for server in servers {
+            let kept = before.get(server).cloned();
+            match kept.map_or_else(|| self.settings.peer(server).map(Arc::new), Ok) {
+                Ok(peer) => drop(peers.insert(server.clone(), peer)),
+                Err(error) => error!(server = %server.address, %error, "this server cannot be asked"),
+            }
+        }
+        self.peers.store(Arc::new(peers));
+    }
+}
+
+impl Settings {
+    /// No connections yet.
+    fn peer(&self, upstream: &Upstream) -> io::Result<Peer> {
+        let Self { keeping, metrics, .. } = self;
+        let server = upstream.address;
+        let name = || server_name(upstream.server_name.as_deref(), server.ip()).map_err(io::Error::other);
+        let tls = self.tls.clone().ok_or_else(|| io::Error::other("TLS is not set up"));
+        Ok(match upstream.transport {
+            UpstreamTransport::Plain => Peer::Plain {
+                sockets: Sockets::new(server, keeping.source, metrics),
+                connections: Connections::new(server, None, *keeping, metrics),
+            },
+            UpstreamTransport::Tls => {
+                let tls = Tls { connector: tls?.0, name: name()? };
+                Peer::Tls(Connections::new(server, Some(tls), *keeping, metrics))
+            }
+            UpstreamTransport::Https => {
+                let tls = Tls { connector: tls?.1, name: name()? };
+                Peer::Https(Https::new(upstream, tls, *keeping, self.doh_method, metrics))
+            }
+        })
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings").field("keeping", &self.keeping).finish_non_exhaustive()
     }
 }

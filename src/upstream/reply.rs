@@ -24,6 +24,14 @@ impl Question {
         Ok(Self { octets: message, name_end })
     }
 
+    /// The same without an id, where the connection tells what is the reply (RFC 8484 section 4.1).
+    pub fn without_id(mut self) -> Self {
+        if let Some(id) = self.octets.first_chunk_mut() {
+            *id = [0; 2];
+        }
+        self
+    }
+
     /// What is sent.
     pub fn octets(&self) -> &[u8] {
         &self.octets

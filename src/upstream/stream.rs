@@ -6,12 +6,12 @@
 use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -22,9 +22,11 @@ use crate::metrics::{Counter, Metrics};
 /// Idle connections to a server at most.
 pub(super) const IDLE_MAX: usize = 64;
 
-/// How long connections are kept, and how many.
+/// How connections are made, how long they are kept, and how many.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keeping {
+    /// The address that they come from; None: the system chooses.
+    pub source: Option<IpAddr>,
     /// How long an idle one is kept.
     pub expire: Duration,
     /// How long any is kept.
@@ -115,8 +117,7 @@ impl Connections {
     }
 
     async fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        let stream = TcpStream::connect(self.server).await?;
-        stream.set_nodelay(true)?;
+        let stream = connect(self.server, self.keeping.source).await?;
         match &self.tls {
             None => Ok(Box::new(stream)),
             Some(Tls { connector, name }) => Ok(Box::new(connector.connect(name.clone(), stream).await?)),
@@ -155,6 +156,17 @@ impl Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tls").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// A connection without any delay of what is written.
+pub(super) async fn connect(server: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = if server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if let Some(source) = source {
+        socket.bind((source, 0).into())?;
+    }
+    let stream = socket.connect(server).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Length and message go out as one: some servers do not read on after the length (RFC 7766 section 8).

@@ -13,13 +13,19 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::*;
-use crate::config::directive::{Forward, ForwardTls, Policy, Upstream, UpstreamTransport};
+use crate::config::directive::{DohMethod, Forward, ForwardTls, Policy, To};
+use crate::config::text::Text;
 use crate::dns::{Name, Query, RecordType, encode_question, parse_name};
 use crate::metrics::Metrics;
 
-fn config(server: SocketAddr, transport: UpstreamTransport, tls: ForwardTls) -> Forward {
+fn config(server: SocketAddr, channel: Channel, tls: ForwardTls) -> Forward {
+    let scheme = match channel {
+        Channel::Udp | Channel::Tcp => "dns",
+        Channel::Tls => "tls",
+        Channel::Https => "https",
+    };
     Forward {
-        servers: vec![Upstream { address: server, transport, server_name: None }],
+        to: vec![To::read(&format!("{scheme}://{server}")).expect("a server")],
         policy: Policy::Sequential,
         tls,
         ..Forward::new(Name::root())
@@ -34,21 +40,22 @@ fn question() -> Vec<u8> {
 struct Client {
     network: Network,
     metrics: Arc<Metrics>,
-    server: SocketAddr,
+    upstream: Upstream,
     channel: Channel,
-    tls_server_name: Option<String>,
 }
 
 impl Client {
     fn new(server: SocketAddr, channel: Channel, tls: ForwardTls) -> Self {
-        let transport = match channel {
-            Channel::Udp | Channel::Tcp => UpstreamTransport::Plain,
-            Channel::Tls => UpstreamTransport::Tls,
-        };
+        Self::of(server, channel, config(server, channel, tls))
+    }
+
+    fn of(server: SocketAddr, channel: Channel, config: Forward) -> Self {
         let metrics = Arc::new(Metrics::new());
-        let tls_server_name = tls.server_name.clone();
-        let network = Network::new(&config(server, transport, tls), &metrics).expect("a network");
-        Self { network, metrics, server, channel, tls_server_name }
+        let network = Network::new(&config, &metrics).expect("a network");
+        let server_name = config.tls.server_name.as_deref().map(Arc::from);
+        let upstream = Upstream { transport: config.to[0].transport(), server_name, ..Upstream::plain(server) };
+        network.prepare(std::slice::from_ref(&upstream));
+        Self { network, metrics, upstream, channel }
     }
 
     fn plain(server: SocketAddr, channel: Channel) -> Self {
@@ -60,20 +67,19 @@ impl Client {
     }
 
     async fn ask_within(&self, timeout: Duration) -> Result<Vec<u8>, UpstreamError> {
-        let tls_server_name = self.tls_server_name.clone();
-        let attempt =
-            Attempt { server: self.server, channel: self.channel, tls_server_name, message: question(), timeout };
-        self.network.exchange(attempt).await
+        let (upstream, channel) = (self.upstream.clone(), self.channel);
+        self.network.exchange(Attempt { upstream, channel, message: question(), timeout }).await
     }
 
     /// The line of a metric of this server is there.
     fn check_metric(&self, name: &str, proto: &str, value: u32) {
-        let line = format!("{name}{{proto=\"{proto}\",proxy_name=\"forward\",to=\"{}\"}} {value}", self.server);
+        let line =
+            format!("{name}{{proto=\"{proto}\",proxy_name=\"forward\",to=\"{}\"}} {value}", self.upstream.address);
         assert!(self.metrics.render().contains(&line), "{line}");
     }
 
     fn mismatches(&self) -> u64 {
-        self.metrics.landfall_upstream_mismatches.with_label_values(&[&self.server.to_string()]).get()
+        self.metrics.landfall_upstream_mismatches.with_label_values(&[&self.upstream.address.to_string()]).get()
     }
 }
 
@@ -179,7 +185,8 @@ async fn a_closed_port_is_an_error_at_once_and_silence_one_in_time() {
 #[tokio::test]
 async fn servers_that_are_not_in_the_directive_can_be_asked() {
     let server = udp_server(|question| vec![reply(question)]).await;
-    let client = Client { server, ..Client::plain("127.0.0.1:9".parse().unwrap(), Channel::Udp) };
+    let mut client = Client::plain("127.0.0.1:9".parse().unwrap(), Channel::Udp);
+    client.upstream.address = server;
     assert!(client.ask().await.is_ok());
 }
 
@@ -231,9 +238,8 @@ async fn a_connection_that_was_closed_meanwhile_is_made_anew() {
 #[tokio::test]
 async fn an_idle_connection_expires() {
     let server = tcp_server(100).await;
-    let config = Forward { expire: Duration::ZERO, ..config(server, UpstreamTransport::Plain, ForwardTls::default()) };
-    let mut client = Client::plain(server, Channel::Tcp);
-    client.network = Network::new(&config, &client.metrics).unwrap();
+    let config = Forward { expire: Duration::ZERO, ..config(server, Channel::Tcp, ForwardTls::default()) };
+    let client = Client::of(server, Channel::Tcp, config);
     client.ask().await.unwrap();
     client.ask().await.unwrap();
     client.check_metric("coredns_proxy_conn_cache_misses_total", "tcp", 2);
@@ -263,8 +269,8 @@ async fn another_answer_on_a_stream_is_a_failure() {
     assert_eq!(client.mismatches(), 1);
 }
 
-/// A server with a certificate for one name or address; the file holds its authority.
-async fn tls_server(name: &str, folder: &tempfile::TempDir) -> (SocketAddr, PathBuf) {
+/// A server's TLS with a certificate for one name or address; the file holds its authority.
+fn tls_config(name: &str, folder: &tempfile::TempDir) -> (ServerConfig, PathBuf) {
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let authority = folder.path().join("ca.pem");
     std::fs::write(&authority, made.cert.pem()).unwrap();
@@ -275,6 +281,12 @@ async fn tls_server(name: &str, folder: &tempfile::TempDir) -> (SocketAddr, Path
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key)
         .unwrap();
+    (config, authority)
+}
+
+/// A server of DNS over TLS.
+async fn tls_server(name: &str, folder: &tempfile::TempDir) -> (SocketAddr, PathBuf) {
+    let (config, authority) = tls_config(name, folder);
     let (acceptor, listener) = (TlsAcceptor::from(Arc::new(config)), TcpListener::bind("127.0.0.1:0").await.unwrap());
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -327,7 +339,7 @@ fn what_tls_cannot_be_set_up_with_is_told() {
     let key = file("other.key", &other.signing_key.serialize_pem());
     let missing = folder.path().join("missing");
     let check = |tls: ForwardTls, expected: String| {
-        let config = config("127.0.0.1:853".parse().unwrap(), UpstreamTransport::Tls, tls);
+        let config = config("127.0.0.1:853".parse().unwrap(), Channel::Tls, tls);
         let error = Network::new(&config, &Arc::new(Metrics::new())).expect_err("TLS cannot be set up");
         assert!(error.to_string().starts_with(&expected), "{error}");
     };
@@ -342,8 +354,178 @@ fn what_tls_cannot_be_set_up_with_is_told() {
     check(identity(&empty, &key), format!("cannot read certificates from {empty:?}: there is none in it"));
     check(identity(&certificate, &empty), format!("cannot read a private key from {empty:?}: "));
     check(identity(&certificate, &key), format!("cannot use the certificate {certificate:?} with the key {key:?}"));
-    check(
-        ForwardTls { server_name: Some("no name".to_owned()), ..none.clone() },
-        "not a server name: \"no name\"".to_owned(),
-    );
+}
+
+/// What an HTTP server makes of a question: status, media type, message.
+type Responds = fn(Vec<u8>) -> (u16, &'static str, Vec<u8>);
+
+/// A server of DNS over HTTPS for dns.example that takes so many questions on each connection, and the file of its
+/// authority. It notes the requests.
+async fn https_server(
+    folder: &tempfile::TempDir,
+    questions: usize,
+    responds: Responds,
+) -> (SocketAddr, ForwardTls, Arc<std::sync::Mutex<Vec<String>>>) {
+    let (mut config, authority) = tls_config("dns.example", folder);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let (acceptor, listener) = (TlsAcceptor::from(Arc::new(config)), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let (address, noted) = (listener.local_addr().unwrap(), Arc::default());
+    let notes: Arc<std::sync::Mutex<Vec<String>>> = Arc::clone(&noted);
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (accepting, notes) = (acceptor.accept(stream), Arc::clone(&notes));
+            tokio::spawn(async move {
+                let Ok(stream) = accepting.await else { return };
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                let mut left = questions;
+                while let Some(Ok((request, mut respond))) = connection.accept().await {
+                    let (head, mut body) = request.into_parts();
+                    let mut question = Vec::new();
+                    while let Some(part) = body.data().await {
+                        question.extend_from_slice(&part.unwrap());
+                    }
+                    if let Some((_, encoded)) = head.uri.query().and_then(|query| query.split_once("dns=")) {
+                        question = data_encoding::BASE64URL_NOPAD.decode(encoded.as_bytes()).unwrap();
+                    }
+                    notes.lock().unwrap().push(format!(
+                        "{} {}{}",
+                        head.method,
+                        head.uri.authority().unwrap(),
+                        head.uri.path()
+                    ));
+                    let (status, media_type, message) = responds(question);
+                    if status == SILENCE {
+                        std::future::pending::<()>().await;
+                    }
+                    let head = http::Response::builder().status(status).header("content-type", media_type);
+                    let mut stream = respond.send_response(head.body(()).unwrap(), false).unwrap();
+                    stream.send_data(message.into(), true).unwrap();
+                    left -= 1;
+                    if left == 0 {
+                        connection.graceful_shutdown();
+                    }
+                }
+            });
+        }
+    });
+    let tls = ForwardTls { server_name: Some("dns.example".to_owned()), authority: Some(authority), identity: None };
+    (address, tls, noted)
+}
+
+/// In place of a status: nothing comes on the connection any more.
+const SILENCE: u16 = 0;
+const MESSAGE: &str = "application/dns-message";
+
+#[tokio::test]
+async fn questions_go_out_side_by_side_on_one_connection_over_https() {
+    let folder = tempfile::tempdir().unwrap();
+    for (method, word) in [(DohMethod::Post, "POST"), (DohMethod::Get, "GET")] {
+        let (server, tls, noted) = https_server(&folder, 100, |question| {
+            assert_eq!(question[..2], [0, 0], "an id says nothing over HTTPS");
+            (200, MESSAGE, reply(&question))
+        })
+        .await;
+        let config = Forward { doh_method: method, ..config(server, Channel::Https, tls) };
+        let client = Client::of(server, Channel::Https, config);
+        client.ask().await.expect("an answer");
+        let (one, other) = tokio::join!(client.ask(), client.ask());
+        assert!(one.is_ok() && other.is_ok());
+        client.check_metric("coredns_proxy_conn_cache_misses_total", "https", 1);
+        client.check_metric("coredns_proxy_conn_cache_hits_total", "https", 2);
+        let expected = format!("{word} dns.example:{}/dns-query", server.port());
+        assert_eq!(*noted.lock().unwrap(), [expected.as_str(); 3]);
+    }
+}
+
+#[tokio::test]
+async fn an_https_connection_that_is_gone_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, tls, _) = https_server(&folder, 1, |question| (200, MESSAGE, reply(&question))).await;
+    let client = Client::new(server, Channel::Https, tls);
+    for _ in 0..5 {
+        client.ask().await.expect("no fault of the server");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_answer_over_https_is_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrongs: [(Responds, &str); 4] = [
+        (|question| (503, MESSAGE, reply(&question)), "HTTP status 503"),
+        (|question| (200, "text/html", reply(&question)), "something else than a DNS message"),
+        (|question| (200, MESSAGE, [reply(&question), vec![0; 70000]].concat()), "longer than a DNS message"),
+        (|question| (200, MESSAGE, question), "another question"),
+    ];
+    for (responds, expected) in wrongs {
+        let (server, tls, _) = https_server(&folder, 100, responds).await;
+        let error = Client::new(server, Channel::Https, tls).ask().await.unwrap_err();
+        let UpstreamError::Connect { source, .. } = error else { panic!("{error:?}") };
+        assert!(source.to_string().contains(expected), "{source}");
+    }
+}
+
+#[tokio::test]
+async fn an_https_server_must_speak_http_2_and_have_the_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, authority) = tls_server("dns.example", &folder).await;
+    let tls = ForwardTls { server_name: Some("dns.example".to_owned()), authority: Some(authority), identity: None };
+    assert!(Client::new(server, Channel::Https, tls).ask().await.is_err());
+    let (server, tls, _) = https_server(&folder, 100, |question| (200, MESSAGE, reply(&question))).await;
+    let other = ForwardTls { server_name: Some("other.example".to_owned()), ..tls.clone() };
+    assert!(Client::new(server, Channel::Https, other).ask().await.is_err());
+    assert!(Client::new(server, Channel::Https, tls).ask().await.is_ok());
+}
+
+#[tokio::test]
+async fn an_https_connection_that_has_gone_silent_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    static ASKED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let (server, tls, _) = https_server(&folder, 100, |question| {
+        let is_second = ASKED.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 1;
+        (if is_second { SILENCE } else { 200 }, MESSAGE, reply(&question))
+    })
+    .await;
+    let client = Client::new(server, Channel::Https, tls);
+    client.ask().await.expect("an answer");
+    client.ask_within(Duration::from_millis(50)).await.expect_err("silence");
+    client.ask().await.expect("another connection");
+    client.check_metric("coredns_proxy_conn_cache_misses_total", "https", 2);
+}
+
+#[tokio::test]
+async fn questions_come_from_the_source_address() {
+    let source = "127.0.0.9".parse().unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let server = socket.local_addr().unwrap();
+    let listener = TcpListener::bind(server).await.unwrap();
+    for channel in [Channel::Udp, Channel::Tcp] {
+        let config = Forward { source_address: Some(source), ..config(server, channel, ForwardTls::default()) };
+        let client = Client::of(server, channel, config);
+        let asker = async {
+            match channel {
+                Channel::Udp => socket.recv_from(&mut [0; 512]).await.unwrap().1,
+                _ => listener.accept().await.unwrap().1,
+            }
+        };
+        let asked = tokio::join!(client.ask_within(Duration::from_millis(50)), asker).1;
+        assert_eq!(asked.ip(), source);
+    }
+    let config = Forward { source_address: Some(source), ..config(server, Channel::Udp, ForwardTls::default()) };
+    let client = Client::of("[::1]:9".parse().unwrap(), Channel::Udp, config);
+    client.ask().await.expect_err("an address of the other family");
+}
+
+#[tokio::test]
+async fn what_is_kept_of_servers_that_stay_is_kept() {
+    let server = tcp_server(100).await;
+    let client = Client::plain(server, Channel::Tcp);
+    client.ask().await.unwrap();
+    let other = Upstream::plain("127.0.0.1:9".parse().unwrap());
+    client.network.prepare(&[other.clone(), client.upstream.clone()]);
+    client.ask().await.unwrap();
+    client.check_metric("coredns_proxy_conn_cache_misses_total", "tcp", 1);
+    client.network.prepare(&[other]);
+    client.ask().await.unwrap();
+    client.check_metric("coredns_proxy_conn_cache_misses_total", "tcp", 2);
 }

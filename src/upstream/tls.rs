@@ -47,8 +47,11 @@ pub enum TlsError {
     Version(#[source] rustls::Error),
 }
 
-/// TLS as a `forward` wants it; files are read once.
-pub(super) fn connector(config: &ForwardTls) -> Result<TlsConnector, TlsError> {
+/// The protocol that a connection for HTTP/2 names (RFC 9113 section 3.2).
+pub(super) const HTTP_2: &[u8] = b"h2";
+
+/// TLS as a `forward` wants it, for DNS over TLS and for HTTP/2; files are read once.
+pub(super) fn connectors(config: &ForwardTls) -> Result<(TlsConnector, TlsConnector), TlsError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -57,7 +60,7 @@ pub(super) fn connector(config: &ForwardTls) -> Result<TlsConnector, TlsError> {
         Some(file) => builder.with_root_certificates(authorities(file)?),
         None => builder.dangerous().with_custom_certificate_verifier(system_authorities(provider)?),
     };
-    let config = match &config.identity {
+    let plain = match &config.identity {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             let chain = certificates(certificate)?;
@@ -69,7 +72,9 @@ pub(super) fn connector(config: &ForwardTls) -> Result<TlsConnector, TlsError> {
             })?
         }
     };
-    Ok(TlsConnector::from(Arc::new(config)))
+    let mut http = plain.clone();
+    http.alpn_protocols = vec![HTTP_2.to_vec()];
+    Ok((Arc::new(plain).into(), Arc::new(http).into()))
 }
 
 /// Whose certificate a server must show: that of a name, or else that of its address.

@@ -33,6 +33,8 @@ const SIZE_MAX: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Sockets {
     server: SocketAddr,
+    /// The address that questions come from; None: the system chooses.
+    source: Option<IpAddr>,
     pool: Mutex<Pool>,
     hits: Counter,
     misses: Counter,
@@ -55,11 +57,12 @@ struct Socket {
 
 impl Sockets {
     /// No sockets yet.
-    pub fn new(server: SocketAddr, metrics: &Metrics) -> Self {
+    pub fn new(server: SocketAddr, source: Option<IpAddr>, metrics: &Metrics) -> Self {
         let to = server.to_string();
         let labels = ["forward", &to, "udp"];
         Self {
             server,
+            source,
             pool: Mutex::default(),
             hits: metrics.proxy_conn_cache_hits.with_label_values(&labels),
             misses: metrics.proxy_conn_cache_misses.with_label_values(&labels),
@@ -77,7 +80,7 @@ impl Sockets {
             }
             None => {
                 self.misses.inc();
-                Socket::open(self.server).await?
+                Socket::open(self.server, self.source).await?
             }
         };
         let reply = socket.ask(question, &self.mismatches).await?;
@@ -132,12 +135,12 @@ impl Pool {
 
 impl Socket {
     /// A socket that hears nobody but the server. The system chooses its port, at random.
-    async fn open(server: SocketAddr) -> io::Result<Self> {
+    async fn open(server: SocketAddr, source: Option<IpAddr>) -> io::Result<Self> {
         let any = match server {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
-        let socket = UdpSocket::bind((any, 0)).await?;
+        let socket = UdpSocket::bind((source.unwrap_or(any), 0)).await?;
         socket.connect(server).await?;
         Ok(Self { socket, opened: Instant::now(), questions: 0 })
     }
@@ -173,7 +176,7 @@ mod tests {
     async fn opened(count: usize) -> Pool {
         let mut pool = Pool::default();
         for _ in 0..count {
-            pool.idle.push(Socket::open("127.0.0.1:9".parse().unwrap()).await.unwrap());
+            pool.idle.push(Socket::open("127.0.0.1:9".parse().unwrap(), None).await.unwrap());
         }
         pool
     }

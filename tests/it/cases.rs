@@ -9,8 +9,8 @@
 //! | `addresses` | this machine's, one a line |
 //! | `search` | this machine's search list |
 //! | `manifests [-RESOURCE...] [FILE...]` | the cluster from here on: files beside the case, and YAML; of these resources nothing is heard |
-//! | `upstream [ADDRESS]` | a zone in master file form that the other servers know, or only this one |
-//! | `faults` | `NAME TYPE FAULT` lines: what the other servers do instead of answering |
+//! | `upstream [ADDRESS]` | a zone in master file form that the other servers know, or only this one; behind a query, in place of what they knew |
+//! | `faults` | `NAME TYPE FAULT` lines: what the other servers do instead of answering; behind a query, in place of what they did |
 //! | `file NAME` | a file of this text from here on, in the folder `FOLDER` of the configuration; without text there is none |
 //! | `wait SECONDS` | so much time goes by; nobody waits for it |
 //! | `log` | the lines that `log` and plugins have logged since the section before, and no others |
@@ -21,7 +21,8 @@
 //!
 //! TYPE may be `IXFR=SERIAL`. Options: `+tcp`, `+norec`, `+cd`, `+ad`, `+dnssec`, `+bufsize=N`, `+edns`, `-6` (the client has an IPv6 address), `-b CLIENT`, `-c CLASS`.
 //! `;; EDNS: udp N[, do][, EDE N][, NSID TEXT]` is the OPT record, and without this line there is none; `;; upstream: N` says how many
-//! questions other servers got; `;; no reply` stands for an answer that never comes. Aliases are compared in their order, other records as sets, the serial of an SOA not at all.
+//! questions other servers got; `;; no reply` stands for an answer that never comes. Aliases are compared in their order, other records as sets unless the case says
+//! `;; in this order`, the serial of an SOA not at all.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -77,6 +78,7 @@ struct Case {
     /// None: no reply.
     answer: Option<Shown>,
     upstream: Option<usize>,
+    is_ordered: bool,
 }
 
 /// An answer as far as it is compared.
@@ -113,14 +115,18 @@ impl Shown {
     }
 
     /// The answer as a case writes it.
-    fn text(&self) -> String {
+    fn text(&self, is_ordered: bool) -> String {
         let flags: String = self.flags.iter().map(|flag| format!(" {flag}")).collect();
         let mut lines = vec![format!(";; status: {}, flags: qr{flags}", self.status)];
         lines.extend(self.edns.as_ref().map(|edns| format!(";; EDNS: {edns}")));
         for (name, records) in ["ANSWER", "AUTHORITY", "ADDITIONAL"].into_iter().zip(&self.sections) {
             if !records.is_empty() {
                 lines.push(format!(";; {name}:"));
-                lines.extend(comparable(records));
+                lines.extend(if is_ordered {
+                    records.iter().map(dialogue::line).collect()
+                } else {
+                    comparable(records)
+                });
             }
         }
         lines.join("\n")
@@ -133,6 +139,7 @@ fn parse_case(text: &str) -> Case {
         question: parse_dig(text.lines().find(|line| line.starts_with("dig ")).expect("a line that begins with dig")),
         answer: None,
         upstream: None,
+        is_ordered: false,
     };
     let (mut answer, mut section, mut has_no_reply) = (Shown::default(), 0, false);
     for line in text.lines() {
@@ -144,6 +151,8 @@ fn parse_case(text: &str) -> Case {
             case.upstream = Some(count.trim().parse().expect("a number"));
         } else if let Some(edns) = line.strip_prefix(";; EDNS: ") {
             answer.edns = Some(edns.trim().to_owned());
+        } else if line.starts_with(";; in this order") {
+            case.is_ordered = true;
         } else if line.starts_with(";; no reply") {
             has_no_reply = true;
         } else if line.starts_with(";; ANSWER") {
@@ -218,7 +227,7 @@ fn parse_dig(line: &str) -> Question {
 }
 
 fn difference(case: &Case, reply: Option<&Message>) -> Option<String> {
-    let text = |shown: Option<&Shown>| shown.map_or(";; no reply".to_owned(), Shown::text);
+    let text = |shown: Option<&Shown>| shown.map_or(";; no reply".to_owned(), |shown| shown.text(case.is_ordered));
     let (expected, found) = (text(case.answer.as_ref()), text(reply.map(Shown::of).as_ref()));
     (found != expected).then(|| format!("{found}\n;; is called for:\n{expected}"))
 }
@@ -231,16 +240,23 @@ fn comparable(records: &[Record]) -> Vec<String> {
     aliases.into_iter().chain(others).map(dialogue::line).collect()
 }
 
+fn address(text: &str) -> IpAddr {
+    text.trim().parse().expect("an address")
+}
+
+/// The only server that knows the zone of a section, if there is one.
+fn only(section: &Section<'_>) -> Option<IpAddr> {
+    (!section.argument.is_empty()).then(|| address(section.argument))
+}
+
 /// The server of a file, before its first query.
-fn server(sections: &[Section<'_>], files: &str) -> InMemoryServer {
+fn server(sections: &[Section<'_>], before: usize, files: &str) -> InMemoryServer {
     let mut internet = Internet::default();
     let mut machine = Machine::default();
-    let address = |text: &str| text.trim().parse().expect("an address");
-    for section in sections {
+    for (index, section) in sections.iter().enumerate() {
         match section.word {
-            "upstream" if section.argument.is_empty() => internet.add_zone(&section.text),
-            "upstream" => internet.add_zone_of(Some(address(section.argument)), &section.text),
-            "faults" => section.text.lines().for_each(|line| internet.add_fault(line)),
+            "upstream" if index < before => internet.add_zone_of(only(section), &section.text),
+            "faults" if index < before => section.text.lines().for_each(|line| internet.add_fault(line)),
             "addresses" => machine.addresses.extend(section.text.split_whitespace().map(address)),
             "search" => machine.search.extend(section.text.split_whitespace().map(str::to_owned)),
             _ => {}
@@ -311,9 +327,9 @@ async fn run(path: &Path, logged: &Logged) -> (usize, Vec<String>) {
     // What stands before the first query is there when the server starts.
     let first_query = sections.iter().position(|section| section.word == "query").unwrap_or_default();
     sections[..first_query].iter().for_each(|section| set_file(files.path(), section));
-    let server = server(&sections, &files.path().display().to_string());
+    let server = server(&sections, first_query, &files.path().display().to_string());
     let (mut asked, mut wrong) = (0, Vec::new());
-    for section in &sections {
+    for (index, section) in sections.iter().enumerate() {
         match section.word {
             "manifests" => set_cluster(&server, section),
             "wait" => {
@@ -345,6 +361,8 @@ async fn run(path: &Path, logged: &Logged) -> (usize, Vec<String>) {
                 wrong.extend((found != expected).then(|| format!("{place}: the log is\n{found}\n;; not\n{expected}")));
             }
             "file" => set_file(files.path(), section),
+            "upstream" if index > first_query => server.set_upstream(only(section), &section.text),
+            "faults" if index > first_query => server.set_faults(&section.text),
             "corefile" | "upstream" | "faults" | "addresses" | "search" => {}
             other => panic!("{}:{}: unknown section {other:?}", path.display(), section.line),
         }

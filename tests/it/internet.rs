@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
@@ -15,13 +16,16 @@ use landfall::upstream::{Attempt, Channel, Exchange, Exchanging, UpstreamError};
 /// Zones, and names that fail.
 #[derive(Debug, Default)]
 pub struct Internet {
-    zones: Vec<Zone>,
-    special: Vec<(Name, Option<RecordType>, Fault)>,
+    zones: RwLock<Vec<Zone>>,
+    special: RwLock<Vec<Special>>,
     asked: AtomicUsize,
 }
 
+/// A name, of one type or all, that fails.
+type Special = (Name, Option<RecordType>, Fault);
+
 /// Records below an origin.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Zone {
     origin: Name,
     records: Vec<Record>,
@@ -40,6 +44,21 @@ enum Fault {
 }
 
 const ALIASES_MAX: usize = 16;
+
+impl Zone {
+    fn parse(server: Option<IpAddr>, text: &str) -> Self {
+        let text = text.to_owned() + "\n";
+        let (origin, sets) =
+            Parser::new(text.as_str(), None, Some(Name::root())).parse().expect("a zone in master file form");
+        let sets = sets.into_values();
+        let records = sets.flat_map(|set| set.records_without_rrsigs().cloned().collect::<Vec<_>>());
+        Self { origin, records: records.collect(), server }
+    }
+
+    fn is_instead_of(&self, other: &Self) -> bool {
+        self.origin == other.origin && self.server == other.server
+    }
+}
 
 impl Internet {
     /// Reads the `*.zone` files of a folder, and its `special.tsv`.
@@ -63,34 +82,30 @@ impl Internet {
 
     /// The same; only `server` knows it, if there is one.
     pub fn add_zone_of(&mut self, server: Option<IpAddr>, text: &str) {
-        let text = text.to_owned() + "\n";
-        let (origin, sets) =
-            Parser::new(text.as_str(), None, Some(Name::root())).parse().expect("a zone in master file form");
-        let sets = sets.into_values();
-        let records = sets.flat_map(|set| set.records_without_rrsigs().cloned().collect::<Vec<_>>());
-        let is_it = |zone: &&mut Zone| zone.origin == origin && zone.server == server;
-        match self.zones.iter_mut().find(is_it) {
-            Some(zone) => zone.records.extend(records),
-            None => self.zones.push(Zone { origin, records: records.collect(), server }),
+        let zone = Zone::parse(server, text);
+        let mut zones = self.zones.write().expect("no test has panicked with it");
+        match zones.iter_mut().find(|known| known.is_instead_of(&zone)) {
+            Some(known) => known.records.extend(zone.records),
+            None => zones.push(zone),
         }
+    }
+
+    /// Puts a zone in place of what its server knows of it.
+    pub fn replace_zone_of(&self, server: Option<IpAddr>, text: &str) {
+        let zone = Zone::parse(server, text);
+        let mut zones = self.zones.write().expect("no test has panicked with it");
+        zones.retain(|known| !known.is_instead_of(&zone));
+        zones.push(zone);
     }
 
     /// Adds a fault: `NAME TYPE|* FAULT`, separated by tabs or blanks; `*.x` stands for every name below x.
     pub fn add_fault(&mut self, line: &str) {
-        let mut fields = line.split_whitespace();
-        let (Some(name), Some(record_type)) = (fields.next(), fields.next()) else { return };
-        let record_type = (record_type != "*").then(|| record_type.parse().expect("a record type"));
-        let fault = match fields.collect::<Vec<_>>().join(" ").as_str() {
-            "SERVFAIL" => Fault::Code(ResponseCode::ServFail),
-            "REFUSED" => Fault::Code(ResponseCode::Refused),
-            "NOTIMP" => Fault::Code(ResponseCode::NotImp),
-            "NXDOMAIN" => Fault::Code(ResponseCode::NXDomain),
-            "no reply" => Fault::NoReply,
-            "no TCP" => Fault::NoTcp,
-            "no SOA" => Fault::NoSoa,
-            other => panic!("unknown fault {other:?}"),
-        };
-        self.special.push((Name::from_ascii(name).expect("a name"), record_type, fault));
+        self.special.write().expect("no test has panicked with it").extend(special(line));
+    }
+
+    /// Puts these faults, one a line, in place of all.
+    pub fn replace_faults(&self, text: &str) {
+        *self.special.write().expect("no test has panicked with it") = text.lines().filter_map(special).collect();
     }
 
     /// How many questions came.
@@ -103,7 +118,8 @@ impl Internet {
             true => pattern.base_name().zone_of(name) && pattern.base_name() != *name,
             false => pattern == name,
         };
-        self.special
+        let special = self.special.read().expect("no test has panicked with it");
+        special
             .iter()
             .find(|(pattern, of_type, _)| fits(pattern) && of_type.is_none_or(|of_type| of_type == record_type))
             .map(|(_, _, fault)| *fault)
@@ -192,15 +208,33 @@ impl Internet {
         (!from_wildcard.is_empty(), renamed(from_wildcard, name))
     }
 
-    fn closest_zone(&self, name: &Name, server: IpAddr) -> Option<&Zone> {
-        let known = self.zones.iter().filter(|zone| zone.server.is_none_or(|only| only == server));
-        known.filter(|zone| zone.origin.zone_of(name)).max_by_key(|zone| zone.origin.num_labels())
+    fn closest_zone(&self, name: &Name, server: IpAddr) -> Option<Zone> {
+        let zones = self.zones.read().expect("no test has panicked with it");
+        let known = zones.iter().filter(|zone| zone.server.is_none_or(|only| only == server));
+        known.filter(|zone| zone.origin.zone_of(name)).max_by_key(|zone| zone.origin.num_labels()).cloned()
     }
 
     fn closest_soa(&self, name: &Name, server: IpAddr) -> Option<Record> {
         let Zone { records, .. } = self.closest_zone(name, server)?;
         records.iter().find(|record| record.record_type() == RecordType::SOA).cloned()
     }
+}
+
+fn special(line: &str) -> Option<Special> {
+    let mut fields = line.split_whitespace();
+    let (name, record_type) = (fields.next()?, fields.next()?);
+    let record_type = (record_type != "*").then(|| record_type.parse().expect("a record type"));
+    let fault = match fields.collect::<Vec<_>>().join(" ").as_str() {
+        "SERVFAIL" => Fault::Code(ResponseCode::ServFail),
+        "REFUSED" => Fault::Code(ResponseCode::Refused),
+        "NOTIMP" => Fault::Code(ResponseCode::NotImp),
+        "NXDOMAIN" => Fault::Code(ResponseCode::NXDomain),
+        "no reply" => Fault::NoReply,
+        "no TCP" => Fault::NoTcp,
+        "no SOA" => Fault::NoSoa,
+        other => panic!("unknown fault {other:?}"),
+    };
+    Some((Name::from_ascii(name).expect("a name"), record_type, fault))
 }
 
 fn renamed(records: Vec<Record>, name: &Name) -> Vec<Record> {
@@ -212,14 +246,14 @@ impl Exchange for Internet {
         self.asked.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             let request = Message::from_vec(&attempt.message).expect("a well-formed question");
-            let Some(reply) = self.answer_of(attempt.server.ip(), attempt.channel, &request) else {
+            let Some(reply) = self.answer_of(attempt.upstream.address.ip(), attempt.channel, &request) else {
                 tokio::time::sleep(attempt.timeout).await;
-                return Err(UpstreamError::Timeout { server: attempt.server, timeout: attempt.timeout });
+                return Err(UpstreamError::Timeout { server: attempt.upstream.address, timeout: attempt.timeout });
             };
             let octets = reply.to_vec().expect("a reply that can be encoded");
             let limit = match attempt.channel {
                 Channel::Udp => request.edns.as_ref().map_or(512, |edns| usize::from(edns.max_payload())),
-                Channel::Tcp | Channel::Tls => usize::from(u16::MAX),
+                Channel::Tcp | Channel::Tls | Channel::Https => usize::from(u16::MAX),
             };
             if octets.len() <= limit {
                 return Ok(octets);

@@ -16,15 +16,17 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// Dependencies with exclusive owners.
-const OWNERS: [(&str, &[&str]); 12] = [
-    ("data_encoding", &["dns"]),
+const OWNERS: [(&str, &[&str]); 14] = [
+    ("data_encoding", &["dns", "upstream"]),
+    ("h2", &["upstream"]),
     ("hickory_proto", &["dns"]),
+    ("http", &["upstream"]),
     ("kube", &["watch"]),
     ("k8s_openapi", &["watch"]),
     ("clap", &["cli"]),
     ("axum", &["admin"]),
     ("prometheus", &["metrics"]),
-    ("tokio_rustls", &["listen", "upstream"]),
+    ("tokio_rustls", &["admin", "listen", "upstream"]),
     ("hyper", &["listen"]),
     ("quinn", &["listen"]),
     ("rustls_platform_verifier", &["upstream"]),

@@ -78,6 +78,13 @@ impl InMemoryServer {
         for Refresh { pipeline, router, queue } in assembly.refreshes {
             tokio::spawn(queue.run(pipeline, router, CancellationToken::new()));
         }
+        for pipeline in assembly.pipelines {
+            tokio::spawn(async move {
+                if let Some(loadbalance) = &pipeline.loadbalance {
+                    loadbalance.watch(CancellationToken::new()).await;
+                }
+            });
+        }
         for zone_files in assembly.zone_files {
             tokio::spawn(zone_files.watch(CancellationToken::new()));
         }
@@ -98,6 +105,16 @@ impl InMemoryServer {
             manifests.changes.retain(|change| !unheard.contains(&change.resource()));
             publish(store, manifests);
         }
+    }
+
+    /// Other servers, or only this one, know the zone as it is here from now on.
+    pub fn set_upstream(&self, server: Option<IpAddr>, zone: &str) {
+        self.internet.replace_zone_of(server, zone);
+    }
+
+    /// Other servers fail in these ways from now on, and in no other.
+    pub fn set_faults(&self, faults: &str) {
+        self.internet.replace_faults(faults);
     }
 
     /// How many questions other servers got.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Loaded, Surroundings, read, text};
 use crate::config::ServerBlock;
+use crate::config::directive::DohMethod;
 
 /// Some files and variables.
 struct Desk;
@@ -19,6 +20,10 @@ impl Surroundings for Desk {
             Some("one") => "import two\n",
             Some("two") => "import one\n",
             Some("three") => "log\n",
+            Some("web.yml") => "tls_server_config: {cert_file: a, key_file: b}\n",
+            Some("users.yml") => "basic_auth_users: {a: b}\n",
+            Some("weights") => "www.example.org\n192.0.2.1 3\n",
+            Some("wrong weights") => "www.example.org\n192.0.2.1\n",
             Some("empty.conf") => "search example.org\n",
             Some("resolv.conf") => "nameserver 192.0.2.1\nnameserver 192.0.2.1\nnameserver fe80::1%7\n",
             _ => return Err(io::ErrorKind::NotFound.into()),
@@ -231,6 +236,8 @@ fn cache_takes_what_coredns_takes() {
         assert_eq!(again, read, "{times}");
     }
     refused(&block("cache {\nprefetch 10 1m 5%\n}"), "from 10 to 90");
+    refused(&block("cache {\nserve_stale_policy prefer_positive\n}"), "serve_stale_policy needs serve_stale");
+    refused(&block("cache {\nserve_stale 1h immediate 1500ms\n}"), "a whole number of seconds, not 1500ms");
     refused(&block("cache {\nservfail 6m\n}"), "at most 5m");
     refused(&block("cache {\nprefetch 20;\n}"), "options stand on lines of their own, without ';'");
 }
@@ -253,7 +260,32 @@ fn forward_takes_what_coredns_takes() {
     let forward = |lines: &str| only(accepted(&block(lines))).forward.remove(0);
     assert_eq!(forward("forward . resolv.conf 192.0.2.1").to.len(), 2);
     refused(&block("forward . empty.conf"), "no valid upstream addresses found: empty.conf has no `nameserver` line");
-    refused(&block("forward . dns.google"), "names of servers are not looked up; write the address");
+    refused(
+        &block("forward . dns.google"),
+        "the name of a server is dns://dns.google, or has a `resolver` that knows it",
+    );
+    let named = forward(
+        "forward . dns.google tls://9.9.9.9%dns.quad9.net {\nresolver 192.0.2.53 [2001:db8::1]:5300\ndoh_method GET\nsource_address 192.0.2.9\n}",
+    );
+    assert_eq!((named.resolver.len(), named.doh_method), (2, DohMethod::Get));
+    assert_eq!(forward("forward . dns://dns.google https://dns.google/q tls://dns.google:8853").to.len(), 3);
+    for scheme in ["quic", "grpc", "https3", "unix", "udp"] {
+        let text = format!("forward . {scheme}://192.0.2.1");
+        refused(&block(&text), &format!("\"{scheme}\" is not supported as a destination protocol in forward"));
+    }
+    refused(&block("forward . 192.0.2.256"), "not an IP address or file: \"192.0.2.256\"");
+    refused(&block("forward . dns://192.0.2.256"), "not an IP address or file: \"dns://192.0.2.256\"");
+    refused(&block("forward . 192.0.2.1 {\nresolver dns.google\n}"), "resolver takes an address such as 192.0.2.1");
+    refused(&block("forward . 192.0.2.1 {\ndoh_method post\n}"), "doh_method is GET or POST, not \"post\"");
+    refused(&block("forward . 192.0.2.1 {\nsource_address eth0\n}"), "source_address is an IP address, not \"eth0\"");
+    refused(&block("forward . 192.0.2.1 {\nread_timeout 0s\n}"), "read_timeout must be more than 0s");
+    refused(&block("forward . 192.0.2.1 {\nmax_age 5s\n}"), "max_age (5s) must not be less than expire (10s)");
+    refused(&block("forward . tls://192.0.2.1 {\ntls_servername a/b\n}"), "tls_servername is the name of a server");
+    let many = format!("forward . {}", (1..=16).map(|last| format!("192.0.2.{last} ")).collect::<String>());
+    refused(&block(&many), "takes at most 15 servers, not 16");
+    warned(&block("forward . 192.0.2.1 {\nsource_address ::1\n}"), "192.0.2.1 cannot be reached from source_address");
+    warned(&block("forward . https://192.0.2.1"), "must have their address in their certificate");
+    accepted(&block("forward . tls://dns.google"));
     refused(&block("forward . [2001:db8::1]"), "IPv6 is 2001:db8::1, or [2001:db8::1]:53 with a port");
     refused(&block("forward . /none"), "not an IP address or file: \"/none\" (entity not found)");
     refused(&block("forward . tls://192.0.2.1%a {\ntls_servername b\n}"), "cannot both be set");
@@ -279,6 +311,21 @@ fn small_things_are_told() {
     refused(&block("local {\nlocalhost\n}"), "unknown property \"localhost\"; it takes localhost_prefix");
     accepted(&block("local\nlocal {\nlocalhost_prefix off\n}\nnsid"));
     refused(&block("dns64 10.0.0.0/8"), "it is to be an IPv6 prefix");
+    accepted(&block("prometheus {\ntls web.yml\n}"));
+    refused(&block("prometheus {\ntls\n}"), "tls takes a web configuration file of Prometheus");
+    refused(&block("prometheus {\ntls web.yml\ntls web.yml\n}"), "tls is there already");
+    refused(&block("prometheus {\ntls none.yml\n}"), "tls: cannot read none.yml: ");
+    refused(&block("prometheus {\ntls users.yml\n}"), "basic_auth_users");
+    accepted(&block("loadbalance weighted weights {\nreload 10s\nprefer 10.0.0.0/8\n}"));
+    refused(&block("loadbalance weighted"), "weighted takes the file of the weights");
+    refused(&block("loadbalance weighted a b"), "weighted takes the file of the weights");
+    refused(&block("loadbalance weighted \"wrong weights\""), "loadbalance: wrong weights:2: 192.0.2.1 has no weight");
+    refused(&block("loadbalance {\nreload 10s\n}"), "reload belongs to `weighted FILE`");
+    refused(
+        &block("loadbalance weigthed weights"),
+        "unknown policy \"weigthed\"; there are round_robin and weighted FILE",
+    );
+    warned(&block("loadbalance weighted none"), "the weight file does not exist: none");
     refused(&block("log {\nclass some\n}"), "there are all, success, denial and error");
     accepted(&block("reload 30s 0s"));
     warned(&block("log \"{remote}\""), "a format stands behind one, e.g. `log . FORMAT`");
@@ -289,6 +336,7 @@ fn small_things_are_told() {
         "Corefile:3: kubernetes: fallthrough ip6.arapa. has no effect",
     );
     accepted(&block("template IN A a.org {\nfallthrough b.a.org org\n}"));
+    warned(&block("dns64 2001:db8::/96 {\nprefix 64:ff9b::/96\n}"), "only one prefix counts, the last: 64:ff9b::/96");
     let dns64 = only(warned(&block("dns64 64:ff9b::1/96"), "it is read as 64:ff9b::/96")).dns64;
     assert_eq!(dns64.map(|it| it.prefix.to_string()).as_deref(), Some("64:ff9b::/96"));
 }

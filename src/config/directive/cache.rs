@@ -187,6 +187,9 @@ impl Directive for Cache {
         while cursor.next_option() {
             cache.lower_option(cursor)?;
         }
+        if cache.prefer_positive && cache.serve_stale.is_none() {
+            return Err(cursor.error("serve_stale_policy needs serve_stale"));
+        }
         match cursor.advance() {
             true => Err(cursor.once()),
             // Without any zone that is one, it is for no name; a warning says so.
@@ -268,7 +271,7 @@ impl Cache {
                 cursor.no_argument()?;
                 self.keep_ttl = true;
             }
-            "serve_stale_policy" => match cursor.one_argument("prefer_positive")?.as_str() {
+            "serve_stale_policy" => match cursor.one_argument("prefer_positive")?.to_ascii_lowercase().as_str() {
                 "prefer_positive" => self.prefer_positive = true,
                 other => return Err(cursor.error(format!("serve_stale_policy takes prefer_positive, not {other:?}"))),
             },
@@ -375,6 +378,9 @@ fn lower_serve_stale(cursor: &mut Cursor<'_>) -> Result<ServeStale, CorefileErro
     }
     if let Some(ttl) = times.next() {
         stale.ttl = duration(ttl, "the TTL of serve_stale")?;
+        if stale.ttl.subsec_nanos() > 0 {
+            return Err(cursor.error(format!("the TTL of serve_stale is a whole number of seconds, not {ttl}")));
+        }
     }
     if let Some(recheck) = times.next() {
         stale.recheck = Some(duration(recheck, "the recheck time of serve_stale")?);

@@ -110,11 +110,14 @@ impl Directive for Dns64 {
 
     /// Reads the directive; a later line adds to an earlier one, as in CoreDNS. Unlike CoreDNS, a block behind a prefix counts.
     fn lower(cursor: &mut Cursor<'_>) -> Result<Option<Self>, CorefileError> {
-        let mut dns64 = Self::default();
+        let (mut dns64, mut prefixes) = (Self::default(), 0);
         while cursor.advance() {
             match cursor.arguments().as_slice() {
                 [] => {}
-                [prefix] => dns64.prefix = lower_prefix(cursor, prefix)?,
+                [prefix] => {
+                    dns64.prefix = lower_prefix(cursor, prefix)?;
+                    prefixes += 1;
+                }
                 _ => return Err(cursor.error("takes one prefix")),
             }
             while cursor.next_option() {
@@ -125,6 +128,7 @@ impl Directive for Dns64 {
                         }
                         let text = cursor.word().to_owned();
                         dns64.prefix = lower_prefix(cursor, &text)?;
+                        prefixes += 1;
                     }
                     "translate_all" => dns64.translate_all = true,
                     "allow_ipv4" => dns64.allow_ipv4 = true,
@@ -132,6 +136,9 @@ impl Directive for Dns64 {
                     _ => return Err(cursor.unknown::<Self>()),
                 }
             }
+        }
+        if prefixes > 1 {
+            cursor.warn(format!("only one prefix counts, the last: {}", dns64.prefix));
         }
         Ok(Some(dns64))
     }

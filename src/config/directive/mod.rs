@@ -42,7 +42,7 @@ mod transfer;
 mod view;
 mod whoami;
 
-pub use self::prometheus::Prometheus;
+pub use self::prometheus::{Prometheus, web_config};
 pub use acl::{Acl, AclAction, AclRule};
 pub use any::Any;
 pub use auto::Auto;
@@ -57,13 +57,15 @@ pub use dns64::{Dns64, Dns64Mode, Dns64Rule};
 pub use errors::{Consolidate, ConsolidateLevel, Errors};
 pub use fallthrough::Fallthrough;
 pub use file::File;
-pub use forward::{Forward, ForwardTls, HealthCheck, Policy, To, Upstream, UpstreamTransport};
+pub use forward::{
+    DohMethod, Forward, ForwardTls, HealthCheck, Host, Policy, To, ToServer, UpstreamTransport, name_servers,
+};
 pub use header::Header;
 pub use health::Health;
 pub use hosts::{Hosts, HostsLine};
 pub use k8s_external::K8sExternal;
 pub use kubernetes::{ApiPace, Kubernetes, ObjectSource, PodMode};
-pub use loadbalance::LoadBalance;
+pub use loadbalance::{LoadBalance, Weighted, Weights};
 pub use local::Local;
 pub use log::{LogClass, LogRule};
 pub use loop_detection::Loop;

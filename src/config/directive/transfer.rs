@@ -44,15 +44,13 @@ impl Text for TransferTo {
         if text == "*" {
             return Some(Self::Anybody);
         }
-        let address = text.parse().map(|address: IpAddr| SocketAddr::new(address, 53));
-        address.or_else(|_| text.parse()).ok().map(Self::Server)
+        SocketAddr::read(text).map(Self::Server)
     }
 
     fn text(&self) -> String {
         match self {
             Self::Anybody => "*".to_owned(),
-            Self::Server(address) if address.port() == 53 => address.ip().to_string(),
-            Self::Server(address) => address.to_string(),
+            Self::Server(address) => address.text(),
         }
     }
 }

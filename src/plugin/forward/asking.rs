@@ -38,6 +38,11 @@ impl Budget {
         Self { deadline: Instant::now() + QUERY_TIMEOUT, attempts: ATTEMPTS_MAX, read_timeout }
     }
 
+    /// Until when an answer is waited for.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     pub fn is_spent(&self) -> bool {
         self.attempts == 0 || self.left().is_zero()
     }
@@ -128,13 +133,7 @@ impl Asking {
         message: Vec<u8>,
         budget: &mut Budget,
     ) -> Result<UpstreamMessage, UpstreamError> {
-        let attempt = Attempt {
-            server: server.address(),
-            channel,
-            tls_server_name: server.tls_server_name().map(str::to_owned),
-            message,
-            timeout: budget.spend(server)?,
-        };
+        let attempt = Attempt { upstream: server.upstream().clone(), channel, message, timeout: budget.spend(server)? };
         let start = Instant::now();
         let octets = self.exchange.exchange(attempt).await?;
         let message =

@@ -1,12 +1,15 @@
 //! `forward`: asks other servers.
 //!
-//! Here is decided whom to ask, in which order and for how long; `asking` asks one server, `server` knows how it is, and
-//! `probe` finds out when it is back.
+//! Here is decided whom to ask, in which order and for how long; `servers` knows who there is (those that are
+//! named by files and names from `lookup`), `asking` asks one server, `server` knows how it is, and `probe` finds out when
+//! it is back.
 
 mod asking;
+mod lookup;
 mod policy;
 mod probe;
 mod server;
+mod servers;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +26,7 @@ use self::asking::{Asking, Budget};
 use self::policy::Turns;
 use self::probe::Prober;
 use self::server::Server;
+use self::servers::Servers;
 use crate::config::directive;
 use crate::dns::{Answer, Name, Query, ResponseCode, mnemonic};
 use crate::metrics::Metrics;
@@ -42,20 +46,20 @@ const NETWORK_ERROR: u16 = 23;
 pub struct Forward {
     from: Name,
     except: Vec<Name>,
-    servers: Vec<Arc<Server>>,
+    servers: Servers,
     turns: Turns,
     /// One permit for each query under way.
     concurrent: Option<Concurrent>,
     max_fails: u32,
-    /// How many servers are asked for one query.
-    attempts_max: usize,
+    /// How many servers are asked for one query; None: twice as many as there are.
+    attempts_max: Option<u32>,
     read_timeout: Duration,
     /// Where all servers seem down, nobody is asked.
     is_failing_fast: bool,
     failover: Vec<ResponseCode>,
     next: Vec<ResponseCode>,
     next_on_nodata: bool,
-    asking: Asking,
+    asking: Arc<Asking>,
     prober: Prober,
     metrics: Arc<Metrics>,
 }
@@ -67,28 +71,25 @@ struct Concurrent {
 }
 
 impl Forward {
-    /// The servers of a directive, asked through `exchange`; probes of servers that failed run in `tasks`.
+    /// The servers of a directive, asked through `exchange`. What looks for servers that are named by files or names, and
+    /// probes those that failed, runs in `tasks`.
     pub fn new(config: &directive::Forward, exchange: Arc<dyn Exchange>, metrics: Arc<Metrics>, tasks: Tasks) -> Self {
-        let servers = config.servers.iter().map(|upstream| Arc::new(Server::new(upstream, &config.tls)));
+        let asking = Arc::new(Asking::new(config, exchange.clone(), metrics.clone()));
         let concurrent = |max| Concurrent { permits: Semaphore::new(Semaphore::MAX_PERMITS.min(max)), max };
         Self {
             from: config.from.clone(),
             except: config.except.clone(),
-            servers: servers.collect(),
+            servers: Servers::new(config, exchange.clone(), asking.clone(), &tasks),
             turns: Turns::new(config.policy),
             concurrent: (config.max_concurrent > 0).then(|| concurrent(config.max_concurrent)),
             max_fails: config.max_fails,
-            attempts_max: match config.max_connect_attempts {
-                None => 2 * config.servers.len(),
-                Some(0) => usize::MAX,
-                Some(attempts) => attempts as usize,
-            },
+            attempts_max: config.max_connect_attempts,
             read_timeout: config.read_timeout,
             is_failing_fast: config.failfast_all_unhealthy_upstreams,
             failover: config.failover.clone(),
             next: config.next.clone(),
             next_on_nodata: config.next_on_nodata,
-            asking: Asking::new(config, exchange.clone(), metrics.clone()),
+            asking,
             prober: Prober::new(config, exchange, metrics.clone(), tasks),
             metrics,
         }
@@ -128,10 +129,19 @@ impl Forward {
     /// the next one.
     async fn ask_in_turn(&self, query: &Query) -> Answer {
         let mut budget = Budget::new(self.read_timeout);
-        let order = self.turns.order(&self.servers);
+        let servers = self.servers.known(budget.deadline()).await;
+        if servers.is_empty() {
+            return nobody_is_known();
+        }
+        let order = self.turns.order(&servers);
         let mut turns = order.iter().copied().cycle();
         let (mut failure, mut unwanted, mut unwanted_count) = (None, None, 0);
-        for _ in 0..self.attempts_max {
+        let attempts_max = match self.attempts_max {
+            None => 2 * order.len(),
+            Some(0) => usize::MAX,
+            Some(attempts) => attempts as usize,
+        };
+        for _ in 0..attempts_max {
             if budget.is_spent() {
                 break;
             }
@@ -178,12 +188,22 @@ impl Forward {
     }
 }
 
+fn nobody_is_known() -> Answer {
+    let reason = "no address of a server is known";
+    Answer::serv_fail(reason).with_extended_error(NO_REACHABLE_AUTHORITY, reason)
+}
+
 fn nobody_answered(failure: Option<UpstreamError>) -> Answer {
     let Some(error) = failure else { return Answer::serv_fail("no server is well") };
     let code = match &error {
         UpstreamError::Timeout { .. } => NO_REACHABLE_AUTHORITY,
         UpstreamError::Connect { .. } | UpstreamError::Malformed { .. } => NETWORK_ERROR,
     };
+    Answer::serv_fail(told(&error)).with_extended_error(code, error.to_string())
+}
+
+/// An error with its reason.
+fn told(error: &UpstreamError) -> String {
     let reason = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-    Answer::serv_fail(format!("{error}{reason}")).with_extended_error(code, error.to_string())
+    format!("{error}{reason}")
 }

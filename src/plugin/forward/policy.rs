@@ -43,14 +43,10 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::directive::{ForwardTls, Upstream, UpstreamTransport};
+    use crate::upstream::Upstream;
 
     fn servers() -> Vec<Arc<Server>> {
-        let server = |port| {
-            let address = ([127, 0, 0, 1], port).into();
-            let upstream = Upstream { address, transport: UpstreamTransport::Plain, server_name: None };
-            Arc::new(Server::new(&upstream, &ForwardTls::default()))
-        };
+        let server = |port| Arc::new(Server::new(Upstream::plain(([127, 0, 0, 1], port).into())));
         (0..3).map(server).collect()
     }
 

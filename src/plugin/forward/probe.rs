@@ -72,7 +72,7 @@ impl Prober {
 
 impl Probe {
     async fn run(&self, server: &Server) {
-        while !self.is_answered(server).await {
+        while !server.is_gone() && !self.is_answered(server).await {
             self.metrics.forward_healthcheck_failures.with_label_values(&[server.label()]).inc();
             self.metrics.proxy_healthcheck_failures.with_label_values(&["forward", server.label()]).inc();
             if server.fail() == self.max_fails.saturating_add(1) {
@@ -88,9 +88,8 @@ impl Probe {
     /// Any answer will do.
     async fn is_answered(&self, server: &Server) -> bool {
         let attempt = Attempt {
-            server: server.address(),
+            upstream: server.upstream().clone(),
             channel: server.channel(self.plain),
-            tls_server_name: server.tls_server_name().map(str::to_owned),
             message: self.message.clone(),
             timeout: TIMEOUT,
         };

@@ -3,52 +3,51 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::config::directive::{ForwardTls, Upstream, UpstreamTransport};
-use crate::upstream::Channel;
+use crate::config::directive::UpstreamTransport;
+use crate::upstream::{Channel, Upstream};
 
 /// A server, and how it is.
 #[derive(Debug)]
 pub(super) struct Server {
-    address: SocketAddr,
-    transport: UpstreamTransport,
-    tls_server_name: Option<String>,
+    upstream: Upstream,
     /// What metrics call it: `10.0.0.1:53`.
     label: String,
     /// How many probes failed in a row.
     fails: AtomicU32,
     is_probed: AtomicBool,
+    is_gone: AtomicBool,
 }
 
 impl Server {
     /// A server that is well until the contrary is known.
-    pub fn new(upstream: &Upstream, tls: &ForwardTls) -> Self {
+    pub fn new(upstream: Upstream) -> Self {
         Self {
-            address: upstream.address,
-            transport: upstream.transport,
-            tls_server_name: upstream.server_name.as_ref().or(tls.server_name.as_ref()).cloned(),
             label: upstream.address.to_string(),
+            upstream,
             fails: AtomicU32::new(0),
             is_probed: AtomicBool::new(false),
+            is_gone: AtomicBool::new(false),
         }
     }
 
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.upstream.address
     }
 
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    pub fn tls_server_name(&self) -> Option<&str> {
-        self.tls_server_name.as_deref()
-    }
-
     /// How this server is asked, where plain servers would be asked over this channel.
     pub fn channel(&self, plain: Channel) -> Channel {
-        match self.transport {
+        match self.upstream.transport {
             UpstreamTransport::Plain => plain,
             UpstreamTransport::Tls => Channel::Tls,
+            UpstreamTransport::Https => Channel::Https,
         }
     }
 
@@ -75,5 +74,14 @@ impl Server {
     /// The probes are over.
     pub fn end_probes(&self) {
         self.is_probed.store(false, Ordering::Release);
+    }
+
+    /// Nobody is to be asked here any more.
+    pub fn leave(&self) {
+        self.is_gone.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Relaxed)
     }
 }

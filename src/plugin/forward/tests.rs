@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::config::directive::{Policy, Upstream, UpstreamTransport};
+use crate::config::directive::{Policy, To};
+use crate::config::text::Text;
 use crate::dns::{Edns, RData, Record, RecordType, Transport, encode, parse_name, rdata};
 use crate::upstream::{Attempt, Channel, Exchanging};
 
@@ -74,11 +75,11 @@ impl Exchange for Script {
             }
             false => {
                 let mut attempts = self.attempts.lock().unwrap();
-                attempts.push((attempt.server.port(), attempt.channel));
+                attempts.push((attempt.upstream.address.port(), attempt.channel));
                 attempts.len() - 1
             }
         };
-        let (does, server) = ((self.plot)(&attempt, count), attempt.server);
+        let (does, server) = ((self.plot)(&attempt, count), attempt.upstream.address);
         Box::pin(async move {
             match does {
                 Does::Nothing => {
@@ -94,14 +95,13 @@ impl Exchange for Script {
     }
 }
 
+fn to(word: &str) -> To {
+    To::read(word).expect("a server")
+}
+
 fn config(servers: u16) -> directive::Forward {
-    let upstream = |port| Upstream {
-        address: ([10, 0, 0, 1], port).into(),
-        transport: UpstreamTransport::Plain,
-        server_name: None,
-    };
     directive::Forward {
-        servers: (1..=servers).map(upstream).collect(),
+        to: (1..=servers).map(|port| to(&format!("10.0.0.1:{port}"))).collect(),
         policy: Policy::Sequential,
         ..directive::Forward::new(Name::root())
     }
@@ -187,14 +187,14 @@ async fn codes_that_speak_of_opt_are_not_for_the_client() {
 #[tokio::test(start_paused = true)]
 async fn a_failure_leads_to_the_next_server() {
     for failure in [Does::Refuse, Does::Nothing] {
-        let plot = move |attempt: &Attempt, _| if attempt.server.port() == 1 { failure } else { FINE };
+        let plot = move |attempt: &Attempt, _| if attempt.upstream.address.port() == 1 { failure } else { FINE };
         check(&config(2), plot, ResponseCode::NoError, &[(1, Channel::Udp), (2, Channel::Udp)]).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_to_another_question_is_a_failure() {
-    let plot = |attempt: &Attempt, _| if attempt.server.port() == 1 { Does::Confuse } else { FINE };
+    let plot = |attempt: &Attempt, _| if attempt.upstream.address.port() == 1 { Does::Confuse } else { FINE };
     check(&config(2), plot, ResponseCode::NoError, &[(1, Channel::Udp), (1, Channel::Tcp), (2, Channel::Udp)]).await;
 }
 
@@ -236,22 +236,23 @@ async fn the_channel_is_the_clients_or_what_the_directive_says() {
         let mut config = directive::Forward { force_tcp, prefer_udp, ..config(1) };
         let query = Query { transport, ..query() };
         assert_eq!(stage(&config, |_, _| FINE).ask(&query).await.1, [(1, expected)]);
-        config.servers[0].transport = UpstreamTransport::Tls;
-        assert_eq!(stage(&config, |_, _| FINE).ask(&query).await.1, [(1, Channel::Tls)]);
+        for (scheme, channel) in [("tls", Channel::Tls), ("https", Channel::Https)] {
+            config.to = vec![to(&format!("{scheme}://10.0.0.1:1"))];
+            assert_eq!(stage(&config, |_, _| FINE).ask(&query).await.1, [(1, channel)]);
+        }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_tls_server_has_its_own_name_or_that_of_the_directive() {
-    let mut config = config(2);
+    let mut config = config(0);
     config.tls.server_name = Some("all.example".to_owned());
-    config.servers.iter_mut().for_each(|upstream| upstream.transport = UpstreamTransport::Tls);
-    config.servers[0].server_name = Some("one.example".to_owned());
+    config.to = vec![to("tls://10.0.0.1%one.example:1"), to("https://10.0.0.1:2")];
     let names = Arc::new(Mutex::new(Vec::new()));
     let noted = names.clone();
     let plot = move |attempt: &Attempt, _| {
-        noted.lock().unwrap().push(attempt.tls_server_name.clone().unwrap());
-        if attempt.server.port() == 1 { Does::Refuse } else { FINE }
+        noted.lock().unwrap().push(attempt.upstream.server_name.clone().unwrap().to_string());
+        if attempt.upstream.address.port() == 1 { Does::Refuse } else { FINE }
     };
     stage(&config, plot).ask(&query()).await;
     assert_eq!(names.lock().unwrap()[..2], ["one.example", "all.example"]);
@@ -285,7 +286,7 @@ async fn a_server_is_down_after_three_probes_and_back_after_one() {
     // Probes are answered from the fifth on.
     let plot = |attempt: &Attempt, count: usize| match (attempt.timeout == Duration::from_secs(1), count) {
         (true, 4..) => FINE,
-        _ if attempt.server.port() == 2 => FINE,
+        _ if attempt.upstream.address.port() == 2 => FINE,
         _ => Does::Refuse,
     };
     let stage = stage(&config(2), plot);
