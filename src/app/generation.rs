@@ -69,7 +69,7 @@ impl Generation {
         metrics: &Arc<Metrics>,
     ) -> Result<Self, GenerationError> {
         let Loaded { config, hash, .. } = loaded;
-        let certificates = certificates(&config)?;
+        let certificates = certificates(&config, metrics)?;
         let clusters = running.for_config(&config, access, metrics).await?;
         let tasks = Tasks::new();
         let environment = Environment {
@@ -149,7 +149,7 @@ impl Generation {
         }
         for certificate in self.certificates.values() {
             let certificate = certificate.clone();
-            self.tasks.spawn("certificate", |stop| endless(async move { certificate.watch(stop).await }));
+            self.tasks.spawn("certificate", |stop| endless(certificate.watch(stop)));
         }
         for zone_files in self.assembly.zone_files.drain(..) {
             self.tasks.spawn("zone files", |stop| endless(zone_files.watch(stop)));
@@ -191,12 +191,14 @@ impl Generation {
 }
 
 /// The certificates of the metrics pages.
-fn certificates(config: &Config) -> Result<HashMap<PathBuf, Arc<Certificate>>, GenerationError> {
-    let files = config.servers.iter().filter_map(|server| server.prometheus.as_ref()?.tls.clone());
-    let read = |file: PathBuf| {
+fn certificates(config: &Config, metrics: &Metrics) -> Result<HashMap<PathBuf, Arc<Certificate>>, GenerationError> {
+    let pages = config.servers.iter().filter_map(|server| server.prometheus.as_ref());
+    let files = pages.filter_map(|page| Some((page.address.as_str(), page.tls.clone()?)));
+    let read = |(address, file): (&str, PathBuf)| {
+        let failures = metrics.landfall_certificate_failures.with_label_values(&[address]);
         let text =
             std::fs::read_to_string(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-        let certificate = Certificate::read(&directive::web_config(&text, &file)?, &[b"http/1.1"]);
+        let certificate = Certificate::read(&directive::web_config(&text, &file)?, &[b"http/1.1"], failures);
         Ok((file, Arc::new(certificate.map_err(|error| error.to_string())?)))
     };
     files.map(read).collect::<Result<_, String>>().map_err(GenerationError::Certificate)

@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::warn;
 
 use super::address::{BindError, Endpoint, ListenAddress, PortUse, Sockets, bind_quic};
 use super::capacity::Capacity;
@@ -19,9 +18,6 @@ use crate::config::Scheme;
 use crate::config::directive::{Timeouts, Tls};
 use crate::dns::Transport;
 use crate::plugin::Router;
-
-/// How often the files of a certificate are looked at.
-const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// An endpoint that is served until [`Listener::stop`], or until this is dropped.
 #[derive(Debug)]
@@ -84,7 +80,9 @@ impl Listener {
         let Endpoint { scheme, address } = endpoint;
         let mut certify = |protocols| -> Result<Arc<Certificate>, CertificateError> {
             let files = tuning.tls.as_ref().ok_or(CertificateError::Missing { scheme: scheme.as_str() })?;
-            let certificate = Arc::new(Certificate::read(files, protocols)?);
+            let failures = &capacity.metrics.landfall_certificate_failures;
+            let failures = failures.with_label_values(&[endpoint.label()]);
+            let certificate = Arc::new(Certificate::read(files, protocols, failures)?);
             listener.certificate = Some(certificate.clone());
             Ok(certificate)
         };
@@ -153,14 +151,7 @@ impl Listener {
 
     fn watch_certificate(&self) {
         let Some(certificate) = self.certificate.clone() else { return };
-        let (responder, stop) = (Arc::clone(&self.responder), self.stop.clone());
-        self.tasks.spawn(async move {
-            while stop.run_until_cancelled(tokio::time::sleep(LOOK_INTERVAL)).await.is_some() {
-                let (certificate, responder) = (Arc::clone(&certificate), Arc::clone(&responder));
-                // A panic is logged where it happens.
-                let _ = tokio::task::spawn_blocking(move || look(&certificate, &responder)).await;
-            }
-        });
+        self.tasks.spawn(certificate.watch(self.stop.clone()));
     }
 
     /// What it is bound to, with the port that the system chose if the address left it open.
@@ -182,7 +173,7 @@ impl Listener {
         self.responder.replace(change.router, change.timeouts);
         match (&self.certificate, change.certificate) {
             (Some(certificate), Some(version)) => certificate.replace(version),
-            (Some(certificate), None) => look(certificate, &self.responder),
+            (Some(certificate), None) => certificate.look(),
             (None, _) => {}
         }
     }
@@ -193,14 +184,6 @@ impl Listener {
         self.stop.cancel();
         self.tasks.close();
         tokio::time::timeout(patience, self.tasks.wait()).await.is_ok()
-    }
-}
-
-/// Looks whether the files of a certificate have changed.
-fn look(certificate: &Certificate, responder: &Responder) {
-    if let Err(error) = certificate.look() {
-        responder.capacity.metrics.landfall_certificate_failures.with_label_values(&[responder.label()]).inc();
-        warn!(%error, "the certificate has changed and cannot be used; the old one is kept");
     }
 }
 

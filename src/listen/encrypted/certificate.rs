@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
@@ -11,10 +12,15 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
-use tracing::info;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 
 use super::any_certificate::AnyCertificate;
 use crate::config::directive::{ClientAuth, Tls};
+use crate::metrics::Counter;
+
+/// How often the files are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A certificate that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +59,7 @@ pub struct Certificate {
     version: ArcSwap<Version>,
     /// What was read last, whether it could be used or not; None: it could not even be read.
     seen: Mutex<Option<Fingerprint>>,
+    failures: Counter,
 }
 
 /// What the files said at one time.
@@ -75,10 +82,10 @@ struct Contents {
 
 impl Certificate {
     /// Reads the files; those that change and cannot be used are counted in `failures`.
-    pub fn read(files: &Tls, protocols: &'static [&'static [u8]]) -> Result<Self, CertificateError> {
+    pub fn read(files: &Tls, protocols: &'static [&'static [u8]], failures: Counter) -> Result<Self, CertificateError> {
         let version = Contents::read(files)?.version(files, protocols)?;
         let seen = Mutex::new(Some(version.fingerprint.clone()));
-        Ok(Self { protocols, version: ArcSwap::from_pointee(version), seen })
+        Ok(Self { protocols, version: ArcSwap::from_pointee(version), seen, failures })
     }
 
     /// TLS as it is now.
@@ -99,8 +106,24 @@ impl Certificate {
         self.version.store(Arc::new(version));
     }
 
+    /// Looks at the files now and then, until it is told to stop.
+    pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(LOOK_INTERVAL)).await.is_some() {
+            let certificate = Arc::clone(&self);
+            // A panic is logged where it happens.
+            let _ = tokio::task::spawn_blocking(move || certificate.look()).await;
+        }
+    }
+
     /// Takes what the files say now, if they have changed. What cannot be used changes nothing, and is told once.
-    pub fn look(&self) -> Result<(), CertificateError> {
+    pub fn look(&self) {
+        if let Err(error) = self.take_changes() {
+            self.failures.inc();
+            warn!(%error, "the certificate has changed and cannot be used; the old one is kept");
+        }
+    }
+
+    fn take_changes(&self) -> Result<(), CertificateError> {
         let current = self.version.load_full();
         let contents = Contents::read(&current.files);
         let fingerprint = contents.as_ref().ok().map(Contents::fingerprint);
