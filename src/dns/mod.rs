@@ -28,7 +28,7 @@ pub use name::{
     InvalidName, address_of_reverse_name, is_reverse, label_count, name_text, parse_name, reverse_name, reverse_zones,
 };
 pub use query::{Edns, Query, Transport};
-pub use target::{covered_type, dname_target, server_name};
+pub use target::{covered_type, dname_target, server_name, with_target};
 pub use transfer::{Records, Transfer};
 pub use type_mnemonic::{parse_type, type_mnemonic};
 use wire::data_of_octets;

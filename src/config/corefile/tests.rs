@@ -2,6 +2,7 @@
 
 mod encrypted;
 mod kubernetes;
+mod rewrite;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -73,6 +74,13 @@ fn warned(text: &str, part: &str) -> Vec<ServerBlock> {
         loaded.warnings
     );
     loaded.config.servers
+}
+
+/// The same configuration comes from the Corefile that is written of it.
+fn written(text: &str) {
+    let config = loaded(text).config;
+    let again = config.to_corefile().expect(text).text;
+    assert_eq!(loaded(&again).config, config, "{again}");
 }
 
 /// A Corefile without a warning.

@@ -22,6 +22,8 @@ pub struct Key {
     class: Class,
     dnssec_ok: bool,
     checking_disabled: bool,
+    /// Another server may answer by what it was told of a client (RFC 7871 section 7.3).
+    upstream_options: Vec<(u16, Vec<u8>)>,
 }
 
 impl Key {
@@ -33,6 +35,7 @@ impl Key {
             class: query.class,
             dnssec_ok: query.dnssec_ok(),
             checking_disabled: query.checking_disabled,
+            upstream_options: query.upstream_options.clone(),
         }
     }
 
@@ -43,12 +46,13 @@ impl Key {
             && self.dnssec_ok == query.dnssec_ok()
             && self.checking_disabled == query.checking_disabled
             && self.name == query.name
+            && self.upstream_options == query.upstream_options
     }
 
     /// The hash of a question's key, without making one: look-ups allocate nothing.
     pub fn hash_of(query: &Query, hasher: &RandomState) -> u64 {
         let flags = (query.dnssec_ok(), query.checking_disabled);
-        hasher.hash_one((&query.name, query.record_type, query.class, flags))
+        hasher.hash_one((&query.name, query.record_type, query.class, flags, &query.upstream_options))
     }
 }
 

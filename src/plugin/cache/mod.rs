@@ -247,7 +247,8 @@ impl Cache {
 
     /// Puts an answer where it belongs, and returns whether it is small enough for that.
     fn insert(&self, query: &Query, answer: &Answer, lifetime: Duration, now: Instant) -> bool {
-        let size_bytes = footprint_bytes(answer);
+        let options_bytes: usize = query.upstream_options.iter().map(|(_, octets)| octets.len()).sum();
+        let size_bytes = footprint_bytes(answer) + options_bytes;
         if size_bytes > ENTRY_SIZE_BYTES_MAX {
             self.counters.drops.inc();
             return false;

@@ -54,6 +54,9 @@ async fn complete(response: Response, query: &Query, router: &Router) -> Answer 
 
 /// An alias, and what its target leads to.
 pub fn follow(mut alias: Answer, end: Answer) -> Answer {
+    if end.is_dropped() {
+        return end;
+    }
     match end.response_code() {
         ResponseCode::NoError | ResponseCode::NXDomain => {
             // What is not there is so for as long as its own zone says.
@@ -67,8 +70,8 @@ pub fn follow(mut alias: Answer, end: Answer) -> Answer {
         // No block of this server knows the target: the client has to ask somebody else.
         ResponseCode::Refused if end.source().is_empty() => alias,
         code => Answer::serv_fail(format!("the target of the alias could not be resolved: {code}"))
+            .with_authoritative(alias.is_authoritative())
             .with_answers(alias.answers)
-            .with_authoritative(true)
             .with_extended_error(22, "target of an alias"),
     }
 }

@@ -1,6 +1,6 @@
 //! Which names a rule means, and what it makes of them. Names are texts in lower case with their final dot.
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
 use crate::config::directive::Matching;
 
@@ -44,15 +44,26 @@ impl Matcher {
             Self::Prefix(text) => name.strip_prefix(text.as_str()).map(|rest| format!("{to}{rest}")),
             Self::Suffix(text) => name.strip_suffix(text.as_str()).map(|rest| format!("{rest}{to}")),
             Self::Substring(text) => name.contains(text.as_str()).then(|| name.replace(text.as_str(), to)),
-            Self::Regex(regex) => {
-                let groups = regex.captures(name)?;
-                let groups =
-                    groups.iter().enumerate().map(|(index, group)| (index, group.map_or("", |group| group.as_str())));
-                Some(groups.fold(to.to_owned(), |text, (index, group)| text.replace(&format!("{{{index}}}"), group)))
-            }
+            Self::Regex(regex) => regex.captures(name).map(|groups| with_groups(to, &groups)),
             Self::Nothing => None,
         }
     }
+}
+
+/// A text with groups in the places of `{0}`, `{1}` and so on, filled in once: what a client writes into a name is no place.
+fn with_groups(text: &str, groups: &Captures<'_>) -> String {
+    let (mut filled, mut rest) = (String::new(), text);
+    while let Some((before, behind)) = rest.split_once('{') {
+        filled.push_str(before);
+        let place = behind.split_once('}').and_then(|(number, behind)| {
+            let index = (0..groups.len()).find(|index| index.to_string() == number)?;
+            Some((groups.get(index).map_or("", |group| group.as_str()), behind))
+        });
+        let (group, behind) = place.unwrap_or(("{", behind));
+        filled.push_str(group);
+        rest = behind;
+    }
+    filled + rest
 }
 
 #[cfg(test)]
@@ -80,6 +91,15 @@ mod tests {
         let pattern = Matching::Regex(r"(.*)-(us|eu)\.example\.org".into());
         check(pattern.clone(), "ftp-us.example.org.", "{1}.service.{2}.consul.", Some("ftp.service.us.consul."));
         check(pattern.clone(), "ftp-us.example.org.", "{0}.x.", Some("ftp-us.example.org.x."));
+        check(pattern.clone(), "ftp-us.example.org.", "{3}{a}{.{02}", Some("{3}{a}{.{02}"));
         check(pattern, "ftp-as.example.org.", "{1}.", None);
+        let optional = Matching::Regex(r"^a(b)?\.".into());
+        check(optional, "a.", "x{1}.", Some("x."));
+    }
+
+    #[test]
+    fn a_client_writes_no_groups() {
+        let pattern = Matching::Regex(r"^(.*)\.(.*)\.x\.$".into());
+        check(pattern, "{2}{2}.{1}{1}.x.", "{1}.{2}.", Some("{2}{2}.{1}{1}."));
     }
 }

@@ -3,17 +3,21 @@
 //! A rule that applies makes another query of the client's, and may leave a [`Restoration`] for the answer. The client's own
 //! query stays what the server replies to: the question, the letter case and OPT of a reply are always the client's.
 
+mod alias;
 mod matching;
 mod option;
 mod restore;
 
+use std::sync::Arc;
+
+use alias::elsewhere;
 use matching::Matcher;
 use option::OptionChange;
 use restore::{Names, Restoration};
 
 use super::Router;
 use crate::config::directive::{AnswerRule, Matching, NameRule, Rewrite as Config, RewriteRule, Then};
-use crate::dns::{Answer, Class, Name, Query, RecordType, ResponseCode, name_text, parse_name};
+use crate::dns::{Answer, Class, Name, Query, RecordType, ResponseCode, Transfer, name_text, parse_name};
 
 /// The name of the plugin in messages.
 const NAME: &str = "rewrite";
@@ -26,6 +30,8 @@ pub struct Rewrite {
 
 #[derive(Debug)]
 struct Rule {
+    /// As it is written, for explanations.
+    text: String,
     then: Then,
     change: Change,
 }
@@ -64,20 +70,24 @@ impl NoName {
 impl Rewrite {
     /// Patterns that cannot be read match nothing; the configuration refuses them before.
     pub fn new(config: &[Config]) -> Self {
-        Self { rules: config.iter().map(|rule| Rule { then: rule.then, change: Change::new(&rule.rule) }).collect() }
+        let rule = |rule: &Config| Rule { text: rule.to_string(), then: rule.then, change: Change::new(&rule.rule) };
+        Self { rules: config.iter().map(rule).collect() }
     }
 
     /// The query as the rules make it; None: none applies.
     pub fn rewrite(&self, query: &Query) -> Result<Option<Rewritten>, NoName> {
         let mut rewritten: Option<Rewritten> = None;
-        for (index, rule) in self.rules.iter().enumerate() {
+        let mut name = text(&query.name);
+        for rule in &self.rules {
             let before = rewritten.as_ref().map_or(query, |rewritten| &rewritten.query);
-            let Some((changed, restorations)) = rule.change.apply(before)? else { continue };
-            query.explain(NAME, || format!("rule {} applies: {} {}", index + 1, changed.name, changed.record_type));
-            let rewritten =
-                rewritten.get_or_insert_with(|| Rewritten { query: query.clone(), restorations: Vec::new() });
-            rewritten.query = changed;
-            rewritten.restorations.extend(restorations);
+            let Some((changed, more)) = rule.change.apply(before, &name)? else { continue };
+            query.explain(NAME, || format!("`{}` applies: now {} {}", rule.text, changed.name, changed.record_type));
+            if changed.name != before.name {
+                name = text(&changed.name);
+            }
+            let mut restorations = rewritten.map_or_else(Vec::new, |rewritten| rewritten.restorations);
+            restorations.extend(more);
+            rewritten = Some(Rewritten { query: changed, restorations });
             if rule.then == Then::Stop {
                 break;
             }
@@ -91,11 +101,39 @@ impl Rewrite {
 
 impl Rewritten {
     /// The answer as the client is to see it: what the rules did last is undone first.
-    pub async fn restore(&self, mut answer: Answer, router: &Router) -> Answer {
+    pub async fn restore(self, mut answer: Answer, router: &Router) -> Answer {
+        if let Some(transfer) = answer.as_transfer() {
+            return Answer::transfer(self.restored(transfer.clone())).by(answer.source());
+        }
+        // The rules have been applied to where an alias leads already, when that was looked up.
+        let mut is_elsewhere = false;
         for restoration in self.restorations.iter().rev() {
-            answer = restoration.apply(answer, &self.query, router).await;
+            match restoration {
+                Restoration::Alias { .. } if is_elsewhere => {}
+                Restoration::Alias { target, to } => {
+                    if let Some(other) = elsewhere(&answer, target, to, &self.query, router).await {
+                        (answer, is_elsewhere) = (other, true);
+                    }
+                }
+                Restoration::Asked { .. }
+                | Restoration::Names { .. }
+                | Restoration::Ttl { .. }
+                | Restoration::Code { .. } => answer = restoration.apply(answer),
+            }
         }
         answer
+    }
+
+    /// A transfer with the names that the client knows.
+    fn restored(self, transfer: Transfer) -> Transfer {
+        let restorations: Arc<[Restoration]> = self.restorations.into();
+        Transfer::new(move || {
+            let restorations = restorations.clone();
+            Box::new(transfer.records().map(move |mut record| {
+                restorations.iter().rev().for_each(|restoration| restoration.change(&mut record));
+                record
+            }))
+        })
     }
 }
 
@@ -132,12 +170,13 @@ impl Change {
         Self::Name { name, to: rule.to.clone(), auto, answers }
     }
 
-    /// The query as the rule makes it, and what is to be done with the answer; None: the rule does not apply.
-    fn apply(&self, query: &Query) -> Result<Option<(Query, Vec<Restoration>)>, NoName> {
+    /// The query as the rule makes it, and what is to be done with the answer; None: the rule does not apply. `asked` is the name of
+    /// the query as rules compare it.
+    fn apply(&self, query: &Query, asked: &str) -> Result<Option<(Query, Vec<Restoration>)>, NoName> {
         let unchanged = |restoration: Restoration| Some((query.clone(), vec![restoration]));
         Ok(match self {
             Self::Name { name, to, auto, answers } => {
-                let Some(changed) = name.replace(&text(&query.name), to) else { return Ok(None) };
+                let Some(changed) = name.replace(asked, to) else { return Ok(None) };
                 let changed = parse_name(&changed).map_err(|_| NoName(changed))?;
                 let back =
                     auto.then(|| Restoration::Asked { from: changed.to_lowercase(), to: query.name.to_lowercase() });
@@ -150,10 +189,8 @@ impl Change {
             Self::Type { from, to } if *from == query.record_type => {
                 Some((Query { record_type: *to, ..query.clone() }, Vec::new()))
             }
-            Self::Ttl { name, min, max } if name.matches(&text(&query.name)) => {
-                unchanged(Restoration::Ttl { min: *min, max: *max })
-            }
-            Self::Code { name, from, to } if name.matches(&text(&query.name)) => {
+            Self::Ttl { name, min, max } if name.matches(asked) => unchanged(Restoration::Ttl { min: *min, max: *max }),
+            Self::Code { name, from, to } if name.matches(asked) => {
                 unchanged(Restoration::Code { from: *from, to: *to })
             }
             Self::Alias { target, to } => unchanged(Restoration::Alias { target: target.clone(), to: to.clone() }),

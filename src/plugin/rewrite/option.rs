@@ -49,9 +49,15 @@ impl OptionChange {
         match (options.iter_mut().find(|(code, _)| *code == self.code), self.action) {
             (Some((_, data)), OptionAction::Set | OptionAction::Replace) => *data = value,
             (None, OptionAction::Set | OptionAction::Append) => options.push((self.code, value)),
+            (None, OptionAction::Replace) if self.is_clients(query) => options.push((self.code, value)),
             _ => return None,
         }
         Some(changed)
+    }
+
+    /// Whether the client sent such an option. What it says does not go on, but there is something to replace.
+    fn is_clients(&self, query: &Query) -> bool {
+        query.edns.as_ref().is_some_and(|edns| edns.options.iter().any(|(code, _)| *code == self.code))
     }
 }
 
@@ -113,7 +119,7 @@ fn subnet(client: IpAddr, v4_bits: u8, v6_bits: u8) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::{RecordType, parse_name};
+    use crate::dns::{Edns, RecordType, parse_name};
 
     fn query(client: &str) -> Query {
         let client = SocketAddr::new(client.parse().unwrap(), 5353);
@@ -144,6 +150,11 @@ mod tests {
     fn what_is_there_decides() {
         let without = query("192.0.2.9");
         let with = Query { upstream_options: vec![(65001, b"old".to_vec())], ..without.clone() };
+        let edns = Edns { udp_size: 1232, dnssec_ok: false, options: vec![(65001, b"client".to_vec())] };
+        let of_client = Query { edns: Some(edns), ..without.clone() };
+        check(&of_client, OptionAction::Replace, "x", Some(&[(65001, b"x")]));
+        check(&of_client, OptionAction::Append, "x", Some(&[(65001, b"x")]));
+        check(&of_client, OptionAction::Unset, "", Some(&[]));
         check(&without, OptionAction::Append, "x", Some(&[(65001, b"x")]));
         check(&with, OptionAction::Append, "x", None);
         check(&without, OptionAction::Replace, "x", None);

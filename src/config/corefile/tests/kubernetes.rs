@@ -12,13 +12,6 @@ fn read_kubernetes(lines: &str) -> Kubernetes {
     server.kubernetes.expect(lines)
 }
 
-/// The same configuration comes from the Corefile that is written of it.
-fn written(text: &str) {
-    let config = loaded(text).config;
-    let again = config.to_corefile().expect(text).text;
-    assert_eq!(loaded(&again).config, config, "{again}");
-}
-
 #[test]
 fn a_cluster_set_is_one_of_the_zones() {
     let zones = read_kubernetes("multicluster clusterset.local").multicluster;

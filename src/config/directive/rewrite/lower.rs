@@ -4,14 +4,19 @@ use super::{AnswerRule, Matching, NameRule, OptionAction, OptionRule, Rewrite, R
 use crate::config::corefile::{CorefileError, Cursor};
 use crate::config::directive::pattern::{groups, lower_pattern};
 use crate::config::text::Text;
-use crate::dns::{Class, RecordType, ResponseCode};
+use crate::dns::{Class, RecordType, ResponseCode, parse_name};
 
 /// The variables of `edns0 local`; labels of `metadata` have a slash in them.
-const VARIABLES: [&str; 7] =
-    ["{qname}", "{qtype}", "{client_ip}", "{client_port}", "{protocol}", "{server_ip}", "{server_port}"];
+const VARIABLES: [&str; 7] = ["qname", "qtype", "client_ip", "client_port", "protocol", "server_ip", "server_port"];
+
+/// Octets of an option, at most: the question is to fit into one packet.
+const DATA_OCTETS_MAX: usize = 512;
 
 /// One `rewrite` line; where it has less than two words, those of its block follow.
 pub fn rule(cursor: &mut Cursor<'_>) -> Result<Rewrite, CorefileError> {
+    if cursor.word() == "{" {
+        return Err(cursor.error("the rule before '{' is complete; put all of it between the braces, or none"));
+    }
     let mut words = cursor.arguments();
     if words.len() < 2 {
         while cursor.next_option() {
@@ -65,7 +70,7 @@ fn pair<T: Text>(cursor: &Cursor<'_>, arguments: &[&str]) -> Result<[T; 2], Core
     Ok([read(from)?, read(to)?])
 }
 
-fn name_rule(cursor: &Cursor<'_>, arguments: &[&str]) -> Result<NameRule, CorefileError> {
+fn name_rule(cursor: &mut Cursor<'_>, arguments: &[&str]) -> Result<NameRule, CorefileError> {
     let (kind, from, to, rest) = match arguments {
         [from, to] => ("exact", *from, *to, &[][..]),
         [kind, from, to, rest @ ..] => (*kind, *from, *to, rest),
@@ -76,6 +81,9 @@ fn name_rule(cursor: &Cursor<'_>, arguments: &[&str]) -> Result<NameRule, Corefi
     };
     let name = matching(cursor, kind, from)?;
     let to = normal(to);
+    if matches!(name, Matching::Exact(_)) && parse_name(&to).is_err() {
+        cursor.warn(format!("{to:?} is no domain name: each question that this applies to is SERVFAIL"));
+    }
     match &name {
         // CoreDNS reads the new name of an exact rule as a pattern, too, and refuses what is none.
         Matching::Exact(from) => {
@@ -90,16 +98,21 @@ fn name_rule(cursor: &Cursor<'_>, arguments: &[&str]) -> Result<NameRule, Corefi
 }
 
 /// `MATCH TEXT`; texts are names in lower case with their final dot, patterns are not touched.
-fn matching(cursor: &Cursor<'_>, kind: &str, text: &str) -> Result<Matching, CorefileError> {
-    Ok(match kind.to_ascii_lowercase().as_str() {
+fn matching(cursor: &mut Cursor<'_>, kind: &str, text: &str) -> Result<Matching, CorefileError> {
+    let kind = kind.to_ascii_lowercase();
+    if matches!(&*kind, "prefix" | "substring") && !text.ends_with('.') {
+        cursor.warn(format!("{text:?} is read as {:?}, as in CoreDNS: it matches whole labels only", normal(text)));
+    }
+    Ok(match &*kind {
         "exact" => Matching::Exact(normal(text)),
         "prefix" => Matching::Prefix(normal(text)),
         "suffix" => Matching::Suffix(normal(text)),
         "substring" => Matching::Substring(normal(text)),
         "regex" => Matching::Regex(lower_pattern(cursor, text)?),
         _ => {
-            let what = format!("names are matched by exact, prefix, suffix, substring or regex, not by {kind:?}");
-            return Err(cursor.error(what));
+            return Err(cursor.error(format!(
+                "names are matched by exact, prefix, suffix, substring or regex, not by {kind:?}; each rule takes a `rewrite` of its own"
+            )));
         }
     })
 }
@@ -181,11 +194,11 @@ fn split<'a>(
     Ok((kind, name, values.to_vec()))
 }
 
-fn ttl_rule(cursor: &Cursor<'_>, arguments: &[&str]) -> Result<RewriteRule, CorefileError> {
+fn ttl_rule(cursor: &mut Cursor<'_>, arguments: &[&str]) -> Result<RewriteRule, CorefileError> {
     let (kind, name, values) = split(cursor, arguments, 1, "ttl [MATCH] NAME SECONDS or MIN-MAX")?;
     let text = values.first().copied().unwrap_or_default();
     let invalid = || cursor.error(format!("a TTL is a number of seconds, MIN-MAX, -MAX or MIN-, not {text:?}"));
-    let number = |text: &str| text.parse::<u32>().map_err(|_| invalid());
+    let number = |text: &str| digits(text, 10).and_then(|number| u32::try_from(number).ok()).ok_or_else(invalid);
     let (min, max) = match text.split_once('-') {
         None => (number(text)?, number(text)?),
         Some(("", "")) => return Err(invalid()),
@@ -200,32 +213,30 @@ fn ttl_rule(cursor: &Cursor<'_>, arguments: &[&str]) -> Result<RewriteRule, Core
     }
 }
 
-fn code_rule(cursor: &Cursor<'_>, arguments: &[&str]) -> Result<RewriteRule, CorefileError> {
+fn code_rule(cursor: &mut Cursor<'_>, arguments: &[&str]) -> Result<RewriteRule, CorefileError> {
     let (kind, name, values) = split(cursor, arguments, 2, "rcode [MATCH] NAME FROM TO")?;
+    let name = matching(cursor, kind, name)?;
     let code = |text: &str| {
-        let number = text.parse::<u8>().ok().filter(|number| *number <= 23);
+        let number = digits(text, 10).and_then(|number| u8::try_from(number).ok()).filter(|number| *number <= 23);
         let number = number.map(|number| ResponseCode::from(number >> 4, number & 0xf));
         let code = number.or_else(|| ResponseCode::read(&text.to_ascii_uppercase()));
         code.ok_or_else(|| cursor.error(format!("{} or its number is expected, not {text:?}", ResponseCode::WHAT)))
     };
     let [from, to] = values.as_slice() else { return Err(cursor.error("rcode takes [MATCH] NAME FROM TO")) };
-    Ok(RewriteRule::Rcode { name: matching(cursor, kind, name)?, from: code(from)?, to: code(to)? })
+    Ok(RewriteRule::Rcode { name, from: code(from)?, to: code(to)? })
 }
 
-/// Unlike CoreDNS: a target without its final dot is the name that is meant, where CoreDNS never finds it.
-fn alias_rule(cursor: &Cursor<'_>, arguments: &[&str]) -> Result<RewriteRule, CorefileError> {
+/// As in CoreDNS, `prefix` and `substring` have no dot added here. Unlike there, a suffix without its final dot is what is meant:
+/// CoreDNS never finds it.
+fn alias_rule(cursor: &mut Cursor<'_>, arguments: &[&str]) -> Result<RewriteRule, CorefileError> {
     let (kind, target, values) = split(cursor, arguments, 1, "cname [MATCH] TARGET TO")?;
     let to = values.first().copied().unwrap_or_default().to_lowercase();
-    let target = match matching(cursor, kind, target)? {
-        Matching::Prefix(_) => Matching::Prefix(target.to_lowercase()),
-        Matching::Substring(_) => Matching::Substring(target.to_lowercase()),
-        other => other,
-    };
-    let to = match target {
-        Matching::Exact(_) | Matching::Suffix(_) => normal(&to),
-        Matching::Prefix(_) | Matching::Substring(_) | Matching::Regex(_) => to,
-    };
-    Ok(RewriteRule::Cname { target, to })
+    Ok(match kind.to_ascii_lowercase().as_str() {
+        "prefix" => RewriteRule::Cname { target: Matching::Prefix(target.to_lowercase()), to },
+        "substring" => RewriteRule::Cname { target: Matching::Substring(target.to_lowercase()), to },
+        "regex" => RewriteRule::Cname { target: matching(cursor, kind, target)?, to },
+        _ => RewriteRule::Cname { target: matching(cursor, kind, target)?, to: normal(&to) },
+    })
 }
 
 /// `local|nsid|subnet set|append|replace|unset [VALUES...] [revert]`
@@ -249,10 +260,9 @@ fn option_rule(cursor: &Cursor<'_>, arguments: &[&str]) -> Result<RewriteRule, C
         }
         ("nsid", []) => OptionRule::Nsid,
         ("subnet", []) if is_unset => OptionRule::Subnet { v4_bits: 0, v6_bits: 0 },
-        ("subnet", [v4, v6]) if !is_unset => OptionRule::Subnet {
-            v4_bits: cursor.number(v4, "the length of the IPv4 subnet", 0..=32)?,
-            v6_bits: cursor.number(v6, "the length of the IPv6 subnet", 0..=128)?,
-        },
+        ("subnet", [v4, v6]) if !is_unset => {
+            OptionRule::Subnet { v4_bits: subnet_bits(cursor, v4, 32)?, v6_bits: subnet_bits(cursor, v6, 128)? }
+        }
         ("local", _) => return Err(cursor.error("edns0 local takes a code and its data; unset takes the code alone")),
         ("nsid", _) => return Err(cursor.error("edns0 nsid takes nothing behind its action")),
         ("subnet", _) => {
@@ -265,30 +275,53 @@ fn option_rule(cursor: &Cursor<'_>, arguments: &[&str]) -> Result<RewriteRule, C
     Ok(RewriteRule::Edns0 { action, option })
 }
 
-/// A number as Go writes it: decimal, or with 0x, 0o or 0b before it.
-fn option_code(cursor: &Cursor<'_>, text: &str) -> Result<u16, CorefileError> {
+/// The digits of a number; no sign.
+fn digits(text: &str, radix: u32) -> Option<u64> {
+    (!text.starts_with('+')).then(|| u64::from_str_radix(text, radix).ok())?
+}
+
+/// A number as Go writes it: decimal, or with 0x, 0o, 0b or 0 before it.
+fn go_number(text: &str) -> Option<u64> {
     let lower = text.to_ascii_lowercase();
-    let number = match (lower.get(..2), lower.get(2..)) {
-        (Some("0x"), Some(digits)) => u16::from_str_radix(digits, 16),
-        (Some("0o"), Some(digits)) => u16::from_str_radix(digits, 8),
-        (Some("0b"), Some(digits)) => u16::from_str_radix(digits, 2),
-        _ => lower.parse(),
-    };
-    number.map_err(|_| cursor.error(format!("the code of an option is a number such as 0xffee, not {text:?}")))
+    match (lower.get(..2), lower.get(2..)) {
+        (Some("0x"), Some(rest)) => digits(rest, 16),
+        (Some("0o"), Some(rest)) => digits(rest, 8),
+        (Some("0b"), Some(rest)) => digits(rest, 2),
+        _ => digits(&lower, if lower.starts_with('0') { 8 } else { 10 }),
+    }
+}
+
+fn option_code(cursor: &Cursor<'_>, text: &str) -> Result<u16, CorefileError> {
+    let number = go_number(text).and_then(|number| u16::try_from(number).ok());
+    number.ok_or_else(|| cursor.error(format!("the code of an option is a number such as 0xffee, not {text:?}")))
+}
+
+fn subnet_bits(cursor: &Cursor<'_>, text: &str, most: u8) -> Result<u8, CorefileError> {
+    let number = go_number(text).and_then(|number| u8::try_from(number).ok()).filter(|number| *number <= most);
+    number.ok_or_else(|| cursor.error(format!("the length of a subnet is a number from 0 to {most}, not {text:?}")))
 }
 
 fn option_data(cursor: &Cursor<'_>, text: &str) -> Result<String, CorefileError> {
-    let is_variable = text.starts_with('{') && text.ends_with('}');
-    let is_known = VARIABLES.contains(&text) || text.contains('/');
-    let digits = text.strip_prefix("0x");
-    let are_octets = digits
-        .is_none_or(|digits| digits.len().is_multiple_of(2) && digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-    match (is_variable && !is_known, are_octets) {
-        (true, _) => Err(cursor.error(format!(
-            "unsupported variable name {text:?}; there are {}, and labels such as {{a/b}}",
-            VARIABLES.join(" ")
-        ))),
-        (_, false) => Err(cursor.error(format!("behind 0x stand pairs of hexadecimal digits, not {text:?}"))),
-        _ => Ok(text.to_owned()),
+    if let Some(variable) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+        let is_label = variable.split_once('/').is_some_and(|(plugin, label)| !plugin.is_empty() && !label.is_empty());
+        return match is_label || VARIABLES.contains(&variable) {
+            true => Ok(text.to_owned()),
+            false => Err(cursor.error(format!(
+                "unsupported variable name {text:?}; there are {{{}}}, and labels such as {{a/b}}",
+                VARIABLES.join("} {")
+            ))),
+        };
+    }
+    let octets = match text.strip_prefix("0x") {
+        None => Some(text.len()),
+        Some(hex) if hex.len().is_multiple_of(2) && hex.bytes().all(|digit| digit.is_ascii_hexdigit()) => {
+            Some(hex.len() / 2)
+        }
+        Some(_) => None,
+    };
+    match octets {
+        Some(octets) if octets <= DATA_OCTETS_MAX => Ok(text.to_owned()),
+        Some(octets) => Err(cursor.error(format!("an option has at most {DATA_OCTETS_MAX} octets, not {octets}"))),
+        None => Err(cursor.error(format!("behind 0x stand pairs of hexadecimal digits, not {text:?}"))),
     }
 }

@@ -186,6 +186,26 @@ pub enum OptionRule {
     },
 }
 
+impl Rewrite {
+    /// Whether no rule behind this one is ever tried.
+    fn always_stops(&self) -> bool {
+        let applies_always = match &self.rule {
+            RewriteRule::Cname { .. } | RewriteRule::Edns0 { action: OptionAction::Unset, .. } => true,
+            // A label of `metadata` may not be there.
+            RewriteRule::Edns0 { action: OptionAction::Set, option: OptionRule::Local { data, .. } } => {
+                !data.contains('/')
+            }
+            RewriteRule::Edns0 { action, .. } => *action == OptionAction::Set,
+            RewriteRule::Name(_)
+            | RewriteRule::Class { .. }
+            | RewriteRule::Type { .. }
+            | RewriteRule::Ttl { .. }
+            | RewriteRule::Rcode { .. } => false,
+        };
+        applies_always && self.then == Then::Stop
+    }
+}
+
 impl Directive for Rewrite {
     type Values = Vec<Self>;
 
@@ -193,7 +213,7 @@ impl Directive for Rewrite {
         name: "rewrite",
         syntax: "rewrite [continue|stop] RULE...",
         summary: "Asks another question in place of the client's, and changes the answer to match. Repeatable; rules are tried in their order, and the first that \
-                  applies is the last but for `continue`. A rule may stand in braces, a part on each line. MATCH is `exact` (the default), `prefix`, `suffix`, \
+                  applies is the last but for `continue`; `cname`, and `edns0` with `set` or `unset`, apply to every question. A rule may stand in braces, a part on each line. MATCH is `exact` (the default), `prefix`, `suffix`, \
                   `substring` or `regex`; names are compared in lower case with their final dot, which `prefix` and `substring` have, too, as in CoreDNS. \
                   The client always gets its own question back; cache and everything behind see the new one, `log` and `errors` the client's.",
         options: &[
@@ -212,14 +232,15 @@ impl Directive for Rewrite {
             Opt { syntax: "rcode [MATCH] NAME FROM TO", meaning: "another response code", default: "" },
             Opt {
                 syntax: "cname [MATCH] TARGET TO",
-                meaning: "another target for aliases in the answer, looked up anew",
+                meaning: "another target for the first such alias in the answer, looked up anew",
                 default: "",
             },
             Opt {
                 syntax: "edns0 local|nsid|subnet set|append|replace|unset [VALUE...] [revert]",
                 meaning: "options towards other servers: `local CODE DATA` (text, 0xHEX, `{qname}` `{qtype}` `{client_ip}` `{client_port}` `{protocol}` \
-                          `{server_ip}` `{server_port}` or a label of `metadata`), `nsid`, `subnet V4BITS V6BITS`. They never come back to the client, with \
-                          `revert` or without",
+                          `{server_ip}` `{server_port}` or a label of `metadata` in braces; 512 octets at most), `nsid`, `subnet V4BITS V6BITS`. `replace` needs an \
+                          option that the client or a rule has set. The client never sees them, with `revert` or without; `cache` keeps answers to \
+                          other options apart",
                 default: "",
             },
         ],
@@ -227,9 +248,15 @@ impl Directive for Rewrite {
     };
 
     fn lower(cursor: &mut Cursor<'_>) -> Result<Vec<Self>, CorefileError> {
-        let mut rules = Vec::new();
+        let mut rules: Vec<Self> = Vec::new();
         while cursor.advance() {
-            rules.push(lower::rule(cursor)?);
+            let rule = lower::rule(cursor)?;
+            if rules.last().is_some_and(Self::always_stops) {
+                cursor.warn(
+                    "never applies: the rule before it applies to every question; make that `rewrite continue …`",
+                );
+            }
+            rules.push(rule);
         }
         Ok(rules)
     }

@@ -1,7 +1,15 @@
 //! A rule to its words.
 
+use std::fmt;
+
 use super::{AnswerRule, Matching, OptionAction, OptionRule, Rewrite, RewriteRule, Then};
 use crate::config::text::Text;
+
+impl fmt::Display for Rewrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&words(self).join(" "))
+    }
+}
 
 /// The words of a line.
 pub fn words(rewrite: &Rewrite) -> Vec<String> {
@@ -68,5 +76,11 @@ fn option_words(action: OptionAction, option: &OptionRule) -> Vec<String> {
     };
     // What is taken away is named by its code alone.
     let count = if action == OptionAction::Unset { usize::from(kind == "local") } else { values.len() };
-    ["edns0".to_owned(), kind.to_owned(), verb.to_owned()].into_iter().chain(values.into_iter().take(count)).collect()
+    let values = values.into_iter().take(count);
+    let mut words: Vec<String> = ["edns0", kind, verb].map(str::to_owned).into_iter().chain(values).collect();
+    // As data it is followed by the word that it is taken for.
+    if words.last().is_some_and(|last| last == "revert") {
+        words.push("revert".to_owned());
+    }
+    words
 }
