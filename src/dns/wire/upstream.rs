@@ -256,6 +256,22 @@ mod tests {
     }
 
     #[test]
+    fn options_of_rules_go_to_other_servers_and_those_of_clients_stay_here() {
+        let of_client =
+            crate::dns::Edns { udp_size: 4096, dnssec_ok: true, options: vec![(65002, b"client".to_vec())] };
+        let upstream_options = vec![(8, vec![0, 1, 24, 0, 192, 0, 2]), (65001, b"abc".to_vec())];
+        let question = Query::of_our_own(Name::from_ascii("a.").unwrap(), RecordType::A);
+        let query = Query { edns: Some(of_client), upstream_options: upstream_options.clone(), ..question };
+        let octets = encode_question(&query);
+        let options: Vec<u8> = upstream_options
+            .iter()
+            .flat_map(|(code, data)| [&code.to_be_bytes()[..], &(data.len() as u16).to_be_bytes(), data].concat())
+            .collect();
+        let length = (options.len() as u16).to_be_bytes();
+        assert!(octets.ends_with(&[&[0, 0, 41, 4, 208, 0, 0, 0x80, 0][..], &length, &options].concat()), "{octets:?}");
+    }
+
+    #[test]
     fn only_an_answer_to_one_question_is_an_answer() {
         assert!(parse_upstream(&packet(0x8180, [1, 0, 0, 0], &[])).is_ok());
         for (flags, questions) in [(0x0180, 1), (0xa180, 1), (0x8180, 0), (0x8180, 2)] {

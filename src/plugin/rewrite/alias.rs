@@ -21,7 +21,10 @@ pub async fn elsewhere(answer: &Answer, target: &Matcher, to: &str, query: &Quer
     if let Some(last) = aliases.last_mut() {
         last.data = RData::CNAME(rdata::CNAME(name.clone()));
     }
+    // A denial was about the old target.
+    let authority = if answer.soa().is_some() { Vec::new() } else { answer.authority.clone() };
     let alias = Answer::positive(aliases)
+        .with_authority(authority)
         .with_authoritative(answer.is_authoritative())
         .with_recursion_available(answer.is_recursion_available())
         .by(answer.source());
