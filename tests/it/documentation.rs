@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use landfall::config::REFERENCES;
-use landfall::config::corefile::REMOVED;
+use landfall::config::corefile::{LEFT_OUT, REMOVED, SCHEMES_LEFT_OUT};
 
 /// What stands between two lines of a page must be this.
 fn check_section(page: &str, name: &str, expected: &str) {
@@ -39,6 +39,15 @@ fn the_migration_page_has_everything_that_was_removed() {
         text.push_str(&format!("| `{}` | {} | {} | {migrates} |\n", name.trim_end(), removed.since, removed.instead));
     }
     check_section("docs/migration.md", "removed", &text);
+}
+
+#[test]
+fn the_page_of_differences_has_everything_that_is_left_out() {
+    let mut text = "| left out | instead |\n|---|---|\n".to_owned();
+    for (name, instead) in LEFT_OUT.iter().chain(&SCHEMES_LEFT_OUT) {
+        text.push_str(&format!("| `{name}` | {instead} |\n"));
+    }
+    check_section("docs/differences.md", "left out", &text);
 }
 
 #[test]

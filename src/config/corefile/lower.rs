@@ -42,17 +42,17 @@ pub const LEFT_OUT: [(&str, &str); 27] = [
     ("proxyproto", "let the load balancer keep the clients' addresses"),
     ("quic", "the bounds on connections are built in; remove the line"),
     ("route53", "serve the zone elsewhere, and forward to it"),
+    ("rrl", "bound the rate of packets per client in a firewall; remove the line"),
     ("secondary", "copy the zone to a file, and serve it with `file`; or forward to it"),
     ("shed", "load is bounded without it; remove the line"),
     ("sign", "sign the zone with a signing server, and serve it with `file`"),
     ("trace", "use `landfall explain`, log and prometheus"),
     ("tsig", "keep transfers to addresses that `transfer` names"),
     ("unbound", "forward to an unbound beside this server"),
-    ("rrl", "bounds per client are built in; remove the line"),
 ];
 
 /// Schemes of keys that are left out, and what to do instead.
-const SCHEMES_LEFT_OUT: [(&str, &str); 3] = [
+pub const SCHEMES_LEFT_OUT: [(&str, &str); 3] = [
     ("grpc://", "serve tls:// to clients, and forward to this server over tls://"),
     ("https3://", "serve https:// instead"),
     ("unix://", "name a zone, and a port if need be"),

@@ -24,6 +24,7 @@ use std::path::PathBuf;
 pub use self::costs::{Costs, bounded};
 pub use self::cursor::{Cursor, parse_duration, parse_zone};
 pub use self::lower::parse_keys;
+pub use self::lower::{LEFT_OUT, SCHEMES_LEFT_OUT};
 pub use self::migrate::{REMOVED, Removed};
 pub use self::parse::expand;
 pub use self::similar::similar;
