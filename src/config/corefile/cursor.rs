@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::key::{oddity, parse_zone};
 use super::lex::Token;
 use super::migrate::removed;
 use super::parse::{self, follows_on_line};
 use super::{CorefileError, Costs, Surroundings, similar};
 use crate::config::directive::{Directive, Opt};
-use crate::dns::{Name, parse_name, reverse_zones};
+use crate::dns::Name;
 
 /// A walk over the words of one directive, as Caddy's dispenser does it: with its odd rule that `}` on the line of an
 /// option is taken for an argument of it.
@@ -187,10 +188,13 @@ impl<'a> Cursor<'a> {
                 break;
             }
             match parsed {
-                Some(parsed) if argument != "}" => zones.extend(parsed),
                 Some(parsed) => {
                     zones.extend(parsed);
-                    self.warn("'}' on the line of an option is read as a zone; put it on a line of its own");
+                    if argument == "}" {
+                        self.warn("'}' on the line of an option is read as a zone; put it on a line of its own");
+                    } else if let Some(oddity) = oddity(argument) {
+                        self.warn(format!("no client asks for the zone {argument:?}: {oddity}"));
+                    }
                 }
                 None => {
                     let what = format!("{argument:?} is no zone and is left out");
@@ -246,24 +250,6 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The zones of a word: a name with an optional scheme and port, or a prefix. None: neither.
-pub fn parse_zone(word: &str) -> Option<Vec<Name>> {
-    let word = word.split_once("://").map_or(word, |(_, rest)| rest);
-    if let Some(prefix) = parse_prefix(word) {
-        return Some(reverse_zones(prefix));
-    }
-    let word = match word.rsplit_once(':') {
-        Some((zone, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => zone,
-        _ => word,
-    };
-    (!word.is_empty() && !word.contains('/')).then(|| parse_name(word).ok())?.map(|name| vec![name.to_lowercase()])
-}
-
-/// A prefix, whose address may have bits beyond its length.
-pub fn parse_prefix(word: &str) -> Option<ipnet::IpNet> {
-    word.contains('/').then(|| word.parse::<ipnet::IpNet>().ok()).flatten().map(|prefix| prefix.trunc())
-}
-
 /// Reads a duration as Go does: a row of numbers with units; `0` needs none.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     if text == "0" {
@@ -315,21 +301,5 @@ mod tests {
         check("s", None);
         check("-5s", None);
         check("5 s", None);
-    }
-
-    #[test]
-    fn zones_are_names_or_prefixes() {
-        let check = |word: &str, expected: Option<&str>| {
-            let zones = parse_zone(word).and_then(|zones| zones.into_iter().next());
-            assert_eq!(zones.map(|zone| zone.to_ascii()).as_deref(), expected, "{word}");
-        };
-        check("Cluster.Local", Some("cluster.local."));
-        check("cluster.local.", Some("cluster.local."));
-        check("dns://example.org:53", Some("example.org."));
-        check("10.96.0.0/24", Some("0.96.10.in-addr.arpa."));
-        check("10.96.0.1/24", Some("0.96.10.in-addr.arpa."));
-        check(".", Some("."));
-        check("a..b", None);
-        check("", None);
     }
 }

@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use ipnet::IpNet;
-
 use super::certificates::tell_of_certificates;
 use super::costs::{Costs, ERRORS_OF_DIRECTIVE_MAX, too_many_zones};
-use super::cursor::{Cursor, parse_prefix};
+use super::cursor::Cursor;
+use super::key::{oddity, split_key};
 use super::lex::Token;
 use super::migrate::removed;
 use super::needs::unmet_needs;
@@ -15,7 +14,7 @@ use super::parse::{Block, Directive, stanzas};
 use super::{CorefileError, Surroundings, similar};
 use crate::config::directive::BindAddress;
 use crate::config::{Config, REFERENCES, Scheme, ServerBlock, ServerKey};
-use crate::dns::{Name, parse_name, reverse_zones};
+use crate::dns::Name;
 
 /// Directives of CoreDNS, and of what distributions add to it, that are left out, and what to do instead.
 pub const LEFT_OUT: [(&str, &str); 27] = [
@@ -49,13 +48,6 @@ pub const LEFT_OUT: [(&str, &str); 27] = [
     ("trace", "use `landfall explain`, log and prometheus"),
     ("tsig", "keep transfers to addresses that `transfer` names"),
     ("unbound", "forward to an unbound beside this server"),
-];
-
-/// Schemes of keys that are left out, and what to do instead.
-pub const SCHEMES_LEFT_OUT: [(&str, &str); 3] = [
-    ("grpc://", "serve tls:// to clients, and forward to this server over tls://"),
-    ("https3://", "serve https:// instead"),
-    ("unix://", "name a zone, and a port if need be"),
 ];
 
 /// Makes the configuration, and tells where its server blocks begin; or all errors that can be found.
@@ -252,87 +244,6 @@ fn lower_key(token: &Token) -> Result<Vec<WrittenKey<'_>>, String> {
         token,
     };
     Ok(zones.into_iter().map(written).collect())
-}
-
-/// The keys of a word such as `dns://example.org:53` or `10.96.0.0/12`; or what is wrong with it.
-pub fn parse_keys(text: &str) -> Result<Vec<ServerKey>, String> {
-    let (scheme, zones, port) = split_key(text)?;
-    Ok(zones.into_iter().map(|zone| ServerKey { scheme, zone: zone.to_lowercase(), port }).collect())
-}
-
-/// The scheme, the zones in the letter case of the text, and the port.
-fn split_key(text: &str) -> Result<(Scheme, Vec<Name>, Option<u16>), String> {
-    let (scheme, rest) = split_scheme(text);
-    if let Some((_, instead)) = SCHEMES_LEFT_OUT.iter().find(|(left_out, _)| text.starts_with(left_out)) {
-        return Err(format!("{text}: there are listeners for dns://, tls://, https:// and quic:// only; {instead}"));
-    }
-    let (host, port) = split_port(rest).map_err(|what| format!("{text:?}: {what}"))?;
-    let zones = match parse_prefix(host) {
-        Some(IpNet::V6(prefix)) if prefix.addr().segments()[0] == 0 => {
-            return Err(format!(
-                "invalid CIDR {host}: it begins with zeros; write the reverse zone below ip6.arpa in its place"
-            ));
-        }
-        Some(prefix) => reverse_zones(prefix),
-        None => vec![parse_name(host).map_err(|_| no_zone(text, host))?],
-    };
-    Ok((scheme, zones, port))
-}
-
-fn no_zone(text: &str, host: &str) -> String {
-    let advice = match host {
-        "" => "name one before the port; the root zone is a dot, e.g. `.:53`",
-        _ if host.ends_with('{') => "put a blank before '{', e.g. `.:53 {`",
-        _ => "a label has 1 to 63 octets and a name at most 255",
-    };
-    format!("zone is not a valid domain name: {text:?}; {advice}")
-}
-
-/// Why nobody can ask for names of a zone that CoreDNS takes all the same.
-fn oddity(text: &str) -> Option<&'static str> {
-    let (_, rest) = split_scheme(text);
-    let host = split_port(rest).map_or(rest, |(host, _)| host);
-    if parse_prefix(host).is_some() {
-        None
-    } else if host == "}" {
-        Some("there is one '}' too many above it")
-    } else if host.contains(['{', '}']) {
-        Some("put a blank before '{'")
-    } else if host.parse::<std::net::IpAddr>().is_ok() || rest.parse::<std::net::IpAddr>().is_ok() {
-        Some("it is an address; name a zone, and use `bind` for the address to listen on")
-    } else if host.contains(':') {
-        Some("what follows the last colon is no port number")
-    } else if host.contains('/') {
-        Some("it is no prefix; one that stands for reverse zones is written as 10.96.0.0/12")
-    } else if !host.is_ascii() {
-        Some("names in other scripts are asked for in their xn-- form; write that")
-    } else {
-        None
-    }
-}
-
-fn split_scheme(text: &str) -> (Scheme, &str) {
-    let schemes =
-        [("dns://", Scheme::Dns), ("tls://", Scheme::Tls), ("https://", Scheme::Https), ("quic://", Scheme::Quic)];
-    let found = schemes.into_iter().find_map(|(prefix, scheme)| text.strip_prefix(prefix).map(|rest| (scheme, rest)));
-    found.unwrap_or((Scheme::Dns, text))
-}
-
-/// Host and port; what follows the last colon counts as a port only if it is a number.
-fn split_port(text: &str) -> Result<(&str, Option<u16>), String> {
-    match text.rsplit_once(':') {
-        Some((_, "")) => Err("a port is expected after the last colon".to_owned()),
-        Some((host, port)) if is_number(port) => match port.parse() {
-            Ok(port) => Ok((host, Some(port))),
-            Err(_) => Err(format!("a port is a number from 0 to 65535, not {port}")),
-        },
-        _ => Ok((text, None)),
-    }
-}
-
-fn is_number(text: &str) -> bool {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    !digits.is_empty() && digits.bytes().all(|octet| octet.is_ascii_digit())
 }
 
 /// The same zone on the same port may be served once, unless the blocks listen on different addresses, and by any number of

@@ -6,6 +6,7 @@
 mod certificates;
 mod costs;
 mod cursor;
+mod key;
 mod lex;
 mod lower;
 mod migrate;
@@ -22,9 +23,9 @@ use std::io;
 use std::path::PathBuf;
 
 pub use self::costs::{Costs, bounded};
-pub use self::cursor::{Cursor, parse_duration, parse_zone};
-pub use self::lower::parse_keys;
-pub use self::lower::{LEFT_OUT, SCHEMES_LEFT_OUT};
+pub use self::cursor::{Cursor, parse_duration};
+pub use self::key::{SCHEMES_LEFT_OUT, parse_keys, parse_zone};
+pub use self::lower::LEFT_OUT;
 pub use self::migrate::{REMOVED, Removed};
 pub use self::parse::expand;
 pub use self::similar::similar;

@@ -410,6 +410,14 @@ fn every_mistake_of_a_file_is_told() {
 }
 
 #[test]
+fn blocks_are_written_as_they_were_read() {
+    written("a.org\n");
+    written("a.org {\n}\nb.org {\n}\n");
+    // Zones that no client asks for.
+    written("dns://cs://a.org a/b {\nfile db\nhosts /etc/hosts a/b c {\nfallthrough a/b\n}\n}\n");
+}
+
+#[test]
 fn the_example_of_every_directive_is_written_as_it_was_read() {
     for known in crate::config::REFERENCES {
         let read = loaded(&format!("example.org {{\n{}\n}}\n", known.example)).config;

@@ -33,14 +33,15 @@ impl Writer {
         self.places.push((self.lines + 1, directive));
     }
 
-    /// A line of words with the lines that `options` writes in braces behind it; without braces if there are none.
+    /// A line of words with the lines that `options` writes in braces behind it. If there are none, only a server block has braces: without
+    /// them, the next one would be read as its directive.
     pub fn block<W: AsRef<str>>(&mut self, words: impl IntoIterator<Item = W>, options: impl FnOnce(&mut Self)) {
         self.line(words);
         let head = self.text.len();
         self.depth += 1;
         options(self);
         self.depth -= 1;
-        if self.text.len() > head {
+        if self.depth == 0 || self.text.len() > head {
             self.text.insert_str(head - 1, " {");
             self.line(["}"]);
         }
@@ -105,13 +106,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_are_indented_and_empty_ones_have_no_braces() {
+    fn blocks_are_indented_and_options_have_no_empty_braces() {
         let mut writer = Writer::default();
         writer.block([".:53"], |server| {
             server.block(["cache", "30"], |options| options.line(["keepttl"]));
             server.block(["health"], |_| {});
         });
-        assert_eq!(writer.finish().unwrap().text, ".:53 {\n    cache 30 {\n        keepttl\n    }\n    health\n}\n");
+        writer.block(["a"], |_| {});
+        let expected = ".:53 {\n    cache 30 {\n        keepttl\n    }\n    health\n}\na {\n}\n";
+        assert_eq!(writer.finish().unwrap().text, expected);
     }
 
     #[test]
