@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::places::listen_addresses;
 pub use super::places::{Interface, PlaceError};
-use crate::cluster::{Resource, Store};
+use crate::cluster::{Kept, Resource, Store};
 use crate::config::directive::{self, ApiPace, Kubernetes as KubernetesConfig, ObjectSource, PodMode, Timeouts};
 use crate::config::{Config, Scheme, ServerBlock};
 use crate::dns::{Name, name_text};
@@ -78,6 +78,22 @@ pub struct Cluster {
     pub labels: Option<String>,
     /// How often it is asked.
     pub pace: ApiPace,
+}
+
+/// What some directives want of a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The resources.
+    pub resources: BTreeSet<Resource>,
+    /// What is kept of their objects.
+    pub kept: Kept,
+}
+
+impl Wanted {
+    /// A store that will hold just that.
+    pub fn store(&self) -> Store {
+        Store::keeping(self.resources.iter().copied().collect(), self.kept)
+    }
 }
 
 /// A configuration that is ready to answer.
@@ -200,22 +216,26 @@ pub enum AssembleError {
     Tls(#[from] TlsError),
 }
 
-/// The clusters that a configuration needs, each with the resources that any of its directives wants.
-pub fn clusters(config: &Config) -> HashMap<Cluster, BTreeSet<Resource>> {
-    let mut clusters: HashMap<Cluster, BTreeSet<Resource>> = HashMap::new();
-    for kubernetes in config.servers.iter().filter_map(|server| server.kubernetes.as_ref()) {
-        let wanted = clusters.entry(Cluster::of(kubernetes)).or_default();
-        wanted.extend([Resource::Namespaces, Resource::Services]);
+/// The clusters that a configuration needs, each with all that any of its directives wants.
+pub fn clusters(config: &Config) -> HashMap<Cluster, Wanted> {
+    let mut clusters: HashMap<Cluster, Wanted> = HashMap::new();
+    for server in &config.servers {
+        let Some(kubernetes) = &server.kubernetes else { continue };
+        let Wanted { resources, kept } = clusters.entry(Cluster::of(kubernetes)).or_default();
+        resources.extend([Resource::Namespaces, Resource::Services]);
         let has_imports = !kubernetes.multicluster.is_empty();
         if !kubernetes.no_endpoints || has_imports {
-            wanted.insert(Resource::EndpointSlices);
+            resources.insert(Resource::EndpointSlices);
         }
         if has_imports {
-            wanted.insert(Resource::ServiceImports);
+            resources.insert(Resource::ServiceImports);
         }
         if kubernetes.pods == PodMode::Verified {
-            wanted.insert(Resource::Pods);
+            resources.insert(Resource::Pods);
         }
+        kept.endpoint_pods |= kubernetes.endpoint_pod_names;
+        kept.endpoint_zones |= kubernetes.zonal;
+        kept.pod_labels |= server.metadata.is_some();
     }
     clusters
 }
@@ -555,8 +575,20 @@ mod tests {
         let text = "a {\n kubernetes {\n noendpoints\n }\n}\nb {\n kubernetes {\n pods verified\n }\n}\nc {\n kubernetes {\n labels x=y\n }\n}\n";
         let source = Source::Text { name: "Corefile".to_owned(), text: text.to_owned() };
         let clusters = clusters(&source.load(53).expect("a Corefile").config);
-        let mut wanted: Vec<usize> = clusters.values().map(BTreeSet::len).collect();
+        let mut wanted: Vec<usize> = clusters.values().map(|wanted| wanted.resources.len()).collect();
         wanted.sort_unstable();
         assert_eq!(wanted, [3, 4]);
+    }
+    #[test]
+    fn of_objects_only_what_a_directive_asks_for_is_kept() {
+        let kept = |text: &str| {
+            let source = Source::Text { name: "Corefile".to_owned(), text: text.to_owned() };
+            let clusters = clusters(&source.load(53).expect("a Corefile").config);
+            clusters.into_values().next().expect("a cluster").kept
+        };
+        assert_eq!(kept(". {\n kubernetes {\n pods verified\n }\n}\n"), Kept::default());
+        let zones = Kept { endpoint_zones: true, ..Kept::default() };
+        assert_eq!(kept(". {\n kubernetes\n}\na {\n kubernetes {\n zonal\n }\n}\n"), zones);
+        assert_eq!(kept(". {\n metadata\n kubernetes {\n zonal\n endpoint_pod_names\n }\n}\n"), Kept::ALL);
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
-use super::assemble::{Cluster, clusters};
+use super::assemble::{Cluster, Wanted, clusters};
 use crate::cluster::{Resource, Snapshot, Store};
 use crate::config::Config;
 use crate::metrics::Metrics;
@@ -50,10 +50,9 @@ impl Clusters {
     ) -> Result<Self, WatchError> {
         let mut next = Self::default();
         for (cluster, wanted) in clusters(config) {
-            let wanted: Vec<Resource> = wanted.into_iter().collect();
             let running = match self.running.get(&cluster) {
-                Some(running) if running.store.wanted() == wanted => running.clone(),
-                before => match start(&cluster, store(wanted, before), access, metrics).await {
+                Some(running) if running.has_just(&wanted) => running.clone(),
+                before => match start(&cluster, store(&wanted, before), access, metrics).await {
                     Ok(running) => running,
                     Err(error) => {
                         next.stop_all_but(self);
@@ -127,11 +126,20 @@ impl Clusters {
     }
 }
 
-/// A store that starts from what is known already: other resources of the same cluster are no reason to forget these.
-fn store(wanted: Vec<Resource>, before: Option<&Running>) -> Arc<Store> {
-    let known = before.map(|before| before.store.load().restricted_to(&wanted));
-    let store = Store::new(wanted);
-    if let Some(known) = known {
+impl Running {
+    fn has_just(&self, wanted: &Wanted) -> bool {
+        self.store.kept() == wanted.kept && self.store.wanted().iter().eq(&wanted.resources)
+    }
+}
+
+/// A store that starts from what is known already: other resources of the same cluster, or more of the same objects, are no
+/// reason to forget these.
+fn store(wanted: &Wanted, before: Option<&Running>) -> Arc<Store> {
+    let store = wanted.store();
+    if let Some(before) = before {
+        let mut known = before.store.load().restricted_to(store.wanted());
+        let is_partial = |resource: &&Resource| !before.store.kept().has_all_of(wanted.kept, **resource);
+        wanted.resources.iter().filter(is_partial).for_each(|resource| known.doubt(*resource));
         store.publish(known);
     }
     Arc::new(store)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{EndpointSlice, Namespace, Pod, Service};
+use super::{EndpointSlice, Kept, Namespace, Pod, Service};
 
 /// A kind of object that is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,5 +81,23 @@ impl Change {
             Self::Pod(_) => Resource::Pods,
             Self::Removed(resource, _) | Self::ListStarted(resource) | Self::ListEnded(resource) => *resource,
         }
+    }
+    /// The same without what no configuration asks for, and without room for more.
+    pub fn restricted_to(mut self, kept: Kept) -> Self {
+        match &mut self {
+            Self::EndpointSlice(slice) => {
+                slice.endpoints.iter_mut().for_each(|endpoint| endpoint.restrict(kept));
+                slice.endpoints.shrink_to_fit();
+                slice.ports.shrink_to_fit();
+            }
+            Self::Pod(pod) => pod.labels = pod.labels.take().filter(|_| kept.pod_labels),
+            Self::Service(service) | Self::ServiceImport(service) => {
+                service.ports.shrink_to_fit();
+                service.external_addresses.shrink_to_fit();
+                service.external_names.shrink_to_fit();
+            }
+            Self::Namespace(_) | Self::Removed(..) | Self::ListStarted(_) | Self::ListEnded(_) => {}
+        }
+        self
     }
 }

@@ -4,7 +4,9 @@
 //! whole cluster at one moment, [`ClusterName`] is the schema of its names, and [`Store`] hands the newest snapshot to
 //! queries. No sockets, tasks, logs or clock here: time is an argument.
 
+mod addresses;
 mod change;
+mod kept;
 mod model;
 mod name;
 mod snapshot;
@@ -12,8 +14,12 @@ mod store;
 mod version;
 
 pub use crate::config::selector::{InvalidSelector, Selector};
+pub use addresses::Addresses;
 pub use change::{Change, ObjectKey, Resource};
-pub use model::{Endpoint, EndpointSlice, Import, Labels, Namespace, Pod, Port, Service, ServiceKind};
+pub use kept::Kept;
+pub use model::{
+    AskedLabel, Endpoint, EndpointDetails, EndpointSlice, Import, Labels, Namespace, Pod, Port, Service, ServiceKind,
+};
 pub use name::{ClusterName, Schema};
 pub use snapshot::{NamespaceView, ServiceView, Snapshot};
 pub use store::Store;

@@ -5,25 +5,36 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use super::{Resource, Snapshot};
+use super::{Kept, Resource, Snapshot};
 
 /// Holds the newest [`Snapshot`]. One owner publishes, everybody reads, and no reader waits.
 #[derive(Debug)]
 pub struct Store {
     snapshot: ArcSwap<Snapshot>,
     wanted: Vec<Resource>,
+    kept: Kept,
     synced: watch::Sender<bool>,
 }
 
 impl Store {
     /// A store of a cluster that nothing is known of yet; `wanted` are the resources that will be listed.
     pub fn new(wanted: Vec<Resource>) -> Self {
-        Self { snapshot: ArcSwap::default(), wanted, synced: watch::Sender::new(false) }
+        Self::keeping(wanted, Kept::ALL)
+    }
+
+    /// The same, where not all of the objects is kept.
+    pub fn keeping(wanted: Vec<Resource>, kept: Kept) -> Self {
+        Self { snapshot: ArcSwap::default(), wanted, kept, synced: watch::Sender::new(false) }
     }
 
     /// The resources that are listed and watched.
     pub fn wanted(&self) -> &[Resource] {
         &self.wanted
+    }
+
+    /// What is kept of the objects.
+    pub fn kept(&self) -> Kept {
+        self.kept
     }
 
     /// The newest snapshot. A query loads it once.

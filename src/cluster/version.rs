@@ -1,11 +1,12 @@
 //! `metadata.resourceVersion`, for people who compare an answer with `kubectl get`.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 /// The version of an object as the API numbers it; None in manifests. It takes no part in comparisons: an object that differs in
 /// nothing else is the same to DNS.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ResourceVersion(Option<u64>);
+pub struct ResourceVersion(Option<NonZeroU64>);
 
 impl ResourceVersion {
     /// Reads the number; anything else is no version that could be shown.

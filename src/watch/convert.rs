@@ -9,8 +9,8 @@ use serde::de::{Deserialize, Deserializer, Error};
 
 use super::object;
 use crate::cluster::{
-    Change, Endpoint, EndpointSlice, Import, Labels, Namespace, ObjectKey, Pod, Port, Resource, ResourceVersion,
-    Service, ServiceKind,
+    Change, Endpoint, EndpointDetails, EndpointSlice, Import, Labels, Namespace, ObjectKey, Pod, Port, Resource,
+    ResourceVersion, Service, ServiceKind,
 };
 
 /// An object that was read.
@@ -172,14 +172,13 @@ fn endpoint(read: &object::Endpoint, has_names: bool, skipped: &mut u64) -> Endp
         false => (addresses(&read.addresses, skipped), Vec::new()),
     };
     let is_pod = read.target_ref.kind == "Pod";
-    Endpoint {
-        addresses,
+    let details = EndpointDetails {
         names,
-        hostname: stated(&read.hostname).map(str::to_owned),
-        pod: stated(&read.target_ref.name).filter(|_| is_pod).map(str::to_owned),
-        is_ready: read.conditions.ready.unwrap_or(true),
-        zone: stated(&read.zone).map(str::to_owned),
-    }
+        hostname: stated(&read.hostname).map(Box::from),
+        pod: stated(&read.target_ref.name).filter(|_| is_pod).map(Box::from),
+        zone: stated(&read.zone).map(Box::from),
+    };
+    Endpoint::new(addresses.into(), read.conditions.ready.unwrap_or(true), details)
 }
 
 /// A Pod that has finished keeps its address in its status, but no longer has it. The API server leaves such Pods out
@@ -198,8 +197,8 @@ fn pod(object: &object::Pod, skipped: &mut u64) -> Pod {
     Pod {
         namespace: object.metadata.namespace.as_str().into(),
         name: object.metadata.name.as_str().into(),
-        addresses,
-        labels: object.metadata.labels.clone(),
+        addresses: addresses.into(),
+        labels: (!object.metadata.labels.is_empty()).then(|| Box::new(object.metadata.labels.clone())),
         is_on_host_network: object.spec.host_network.unwrap_or(false),
     }
 }
@@ -337,14 +336,14 @@ mod tests {
     #[test]
     fn an_address_that_is_none_is_skipped_and_counted() {
         let (slice, skipped) = slice(r#""endpoints": [{"addresses": ["10.0.0.256", "10.0.0.1"]}], "ports": null"#);
-        assert_eq!(slice.endpoints[0].addresses, [ip("10.0.0.1")]);
+        assert_eq!(*slice.endpoints[0].addresses, [ip("10.0.0.1")]);
         assert_eq!(skipped, 1);
     }
 
     #[test]
     fn a_slice_of_names_has_no_addresses() {
         let (slice, skipped) = slice(r#""addressType": "FQDN", "endpoints": [{"addresses": ["a.example"]}]"#);
-        assert_eq!((slice.endpoints[0].names.clone(), skipped), (vec!["a.example".to_owned()], 0));
+        assert_eq!((slice.endpoints[0].names().to_vec(), skipped), (vec!["a.example".to_owned()], 0));
         assert!(slice.endpoints[0].addresses.is_empty());
     }
 
@@ -354,8 +353,8 @@ mod tests {
             r#""endpoints": [{"targetRef": {"kind": "Pod", "name": "web-0"}}, {"targetRef": {"kind": "Node", "name": "a"}}],
                "ports": [{"name": "http", "port": null}]"#,
         );
-        assert_eq!(slice.endpoints[0].pod.as_deref(), Some("web-0"));
-        assert_eq!(slice.endpoints[1].pod, None);
+        assert_eq!(slice.endpoints[0].pod(), Some("web-0"));
+        assert_eq!(slice.endpoints[1].pod(), None);
         assert_eq!(slice.ports[0].number, None);
     }
 
@@ -381,7 +380,7 @@ mod tests {
             "spec": {"hostNetwork": true},
             "status": {"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00:0:0::1"}]}}"#;
         let Change::Pod(pod) = reading(Resource::Pods, json).change else { panic!("a pod") };
-        assert_eq!(pod.addresses, [ip("10.0.0.1"), ip("fd00::1")]);
+        assert_eq!(*pod.addresses, [ip("10.0.0.1"), ip("fd00::1")]);
         assert!(pod.is_on_host_network);
     }
 

@@ -91,7 +91,7 @@ impl Owner {
             };
             pending.touched.insert(resource);
             pending.causes.extend(cause);
-            pending.changed |= self.next.apply(change, now_unix);
+            pending.changed |= self.next.apply(change.restricted_to(self.store.kept()), now_unix);
         }
     }
 

@@ -58,10 +58,8 @@ impl InMemoryServer {
             }
         }
         let wanted = clusters(&config);
-        let stores: HashMap<_, _> = wanted
-            .into_iter()
-            .map(|(cluster, wanted)| (cluster, Arc::new(Store::new(wanted.into_iter().collect()))))
-            .collect();
+        let stores: HashMap<_, _> =
+            wanted.into_iter().map(|(cluster, wanted)| (cluster, Arc::new(wanted.store()))).collect();
         let interface = |address: &IpAddr| Interface { name: "eth0".to_owned(), index: 2, address: *address };
         let (internet, metrics) = (Arc::new(internet), Arc::new(Metrics::new()));
         let environment = Environment {
@@ -146,6 +144,8 @@ fn selector(cluster: &Cluster) -> Option<Selector> {
 
 fn publish(store: &Store, manifests: Manifests) {
     let mut snapshot = Snapshot::clone(&store.load());
-    manifests.apply(&mut snapshot, NOW_UNIX);
+    for change in manifests.changes {
+        snapshot.apply(change.restricted_to(store.kept()), NOW_UNIX);
+    }
     store.publish(snapshot);
 }

@@ -1,131 +1,129 @@
 //! The whole cluster at one moment.
 
+mod by_name;
+mod index;
+mod table;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use imbl::{HashMap as SharedMap, HashSet as SharedSet, OrdMap, OrdSet};
-
+use self::by_name::ByName;
+use self::index::{ByAddress, ByOwner, Owner};
 use super::{Change, EndpointSlice, Namespace, ObjectKey, Pod, Resource, Service};
 
 /// The whole cluster at one moment. Cloning is cheap: clones share what they have in common.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    namespaces: SharedMap<Arc<str>, NamespaceView>,
-    slices: SharedMap<ObjectKey, Arc<EndpointSlice>>,
-    pods: SharedMap<ObjectKey, Arc<Pod>>,
-    /// Services by cluster IP.
-    cluster_ips: Index,
+    namespaces: ByName<Namespace>,
+    services: ByName<Service>,
+    /// ServiceImports, as if they were Services of their own.
+    imports: ByName<Service>,
+    slices: ByName<EndpointSlice>,
+    pods: ByName<Pod>,
+    /// EndpointSlices by Service and ServiceImport. Each may come and go before the other.
+    slices_of: ByOwner,
+    cluster_ips: ByAddress<Service>,
     /// Services by their addresses outside the cluster.
-    external_ips: Index,
+    external_ips: ByAddress<Service>,
     /// EndpointSlices by the addresses of their ready endpoints.
-    endpoint_ips: Index,
-    /// Pods by address.
-    pod_ips: Index,
+    endpoint_ips: ByAddress<EndpointSlice>,
+    pod_ips: ByAddress<Pod>,
     synced: BTreeSet<Resource>,
-    /// What lists that are under way have named so far.
-    listed: SharedMap<Resource, SharedSet<ObjectKey>>,
     serial: u32,
 }
 
-/// What is known of a namespace.
-#[derive(Clone, Debug, Default)]
-pub struct NamespaceView {
-    /// The Namespace itself; None: there are objects in it, but it is not there.
-    pub namespace: Option<Arc<Namespace>>,
-    services: SharedMap<Arc<str>, ServiceView>,
-    /// ServiceImports, as if they were Services of their own.
-    imports: SharedMap<Arc<str>, ServiceView>,
+/// A namespace that is there.
+#[derive(Clone, Copy, Debug)]
+pub struct NamespaceView<'a> {
+    /// The Namespace itself.
+    pub namespace: &'a Namespace,
+    snapshot: &'a Snapshot,
 }
 
-/// What an EndpointSlice may belong to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Table {
-    Services,
-    Imports,
+/// A Service or ServiceImport that is there, with its EndpointSlices.
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceView<'a> {
+    /// The Service itself.
+    pub service: &'a Service,
+    is_import: bool,
+    snapshot: &'a Snapshot,
 }
 
-/// A Service and its EndpointSlices. Each may come and go before the other.
-#[derive(Clone, Debug, Default)]
-pub struct ServiceView {
-    /// The Service itself; None: slices name it, but it is not there.
-    pub service: Option<Arc<Service>>,
-    slices: OrdMap<Arc<str>, Arc<EndpointSlice>>,
-}
-
-impl ServiceView {
-    /// Its EndpointSlices, in the order of their names.
-    pub fn slices(&self) -> impl Iterator<Item = &EndpointSlice> {
-        self.slices.values().map(|slice| &**slice)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.service.is_none() && self.slices.is_empty()
-    }
-}
-
-impl NamespaceView {
+impl<'a> NamespaceView<'a> {
     /// The Service of a name, if it is there.
-    pub fn service(&self, name: &str) -> Option<&ServiceView> {
-        self.services.get(name).filter(|view| view.service.is_some())
+    pub fn service(self, name: &str) -> Option<ServiceView<'a>> {
+        let service = self.snapshot.services.get(&self.namespace.name, name)?;
+        Some(ServiceView { service, is_import: false, snapshot: self.snapshot })
     }
 
     /// The Services that are there, in no order.
-    pub fn services(&self) -> impl Iterator<Item = &Service> {
-        self.services.values().filter_map(|view| view.service.as_deref())
+    pub fn services(self) -> impl Iterator<Item = &'a Service> {
+        let all = self.snapshot.services.iter().map(|service| &**service);
+        all.filter(move |service| service.namespace == self.namespace.name)
     }
 
     /// The ServiceImport of a name, if it is there.
-    pub fn import(&self, name: &str) -> Option<&ServiceView> {
-        self.imports.get(name).filter(|view| view.service.is_some())
+    pub fn import(self, name: &str) -> Option<ServiceView<'a>> {
+        let service = self.snapshot.imports.get(&self.namespace.name, name)?;
+        Some(ServiceView { service, is_import: true, snapshot: self.snapshot })
     }
+}
 
-    fn table(&self, table: Table) -> &SharedMap<Arc<str>, ServiceView> {
-        match table {
-            Table::Services => &self.services,
-            Table::Imports => &self.imports,
-        }
-    }
-
-    fn table_mut(&mut self, table: Table) -> &mut SharedMap<Arc<str>, ServiceView> {
-        match table {
-            Table::Services => &mut self.services,
-            Table::Imports => &mut self.imports,
-        }
+impl<'a> ServiceView<'a> {
+    /// Its EndpointSlices, in the order of their names.
+    pub fn slices(self) -> impl Iterator<Item = &'a EndpointSlice> {
+        let Service { namespace, name, .. } = self.service;
+        let owner = if self.is_import { Owner::Import(name) } else { Owner::Service(name) };
+        self.snapshot.slices_of.of(namespace, owner)
     }
 }
 
 impl Snapshot {
     /// The namespace of a name, if it is there.
-    pub fn namespace(&self, name: &str) -> Option<&NamespaceView> {
-        self.namespaces.get(name).filter(|view| view.namespace.is_some())
+    pub fn namespace(&self, name: &str) -> Option<NamespaceView<'_>> {
+        self.namespaces.get("", name).map(|namespace| NamespaceView { namespace, snapshot: self })
     }
 
     /// The names of the namespaces that are there, in no order.
     pub fn namespaces(&self) -> impl Iterator<Item = &str> {
-        self.namespaces.iter().filter(|(_, view)| view.namespace.is_some()).map(|(name, _)| &**name)
+        self.namespaces.iter().map(|namespace| &*namespace.name)
+    }
+
+    /// The Services that are there, in no order.
+    pub fn services(&self) -> impl Iterator<Item = ObjectKey> {
+        self.services
+            .iter()
+            .map(|service| ObjectKey { namespace: service.namespace.clone(), name: service.name.clone() })
     }
 
     /// The Services with a cluster IP, in the order of their names.
-    pub fn services_at(&self, address: IpAddr) -> impl Iterator<Item = &ObjectKey> {
-        self.cluster_ips.get(&address).into_iter().flatten()
+    pub fn services_at(&self, address: IpAddr) -> impl Iterator<Item = &Service> {
+        self.cluster_ips.at(address)
     }
 
     /// The Services with an address outside the cluster, in the order of their names.
-    pub fn services_outside_at(&self, address: IpAddr) -> impl Iterator<Item = &ObjectKey> {
-        self.external_ips.get(&address).into_iter().flatten()
+    pub fn services_outside_at(&self, address: IpAddr) -> impl Iterator<Item = &Service> {
+        self.external_ips.at(address)
     }
 
     /// The EndpointSlices with a ready endpoint at an address, in the order of their names.
     pub fn slices_at(&self, address: IpAddr) -> impl Iterator<Item = &EndpointSlice> {
-        let keys = self.endpoint_ips.get(&address).into_iter().flatten();
-        keys.filter_map(|key| self.slices.get(key)).map(|slice| &**slice)
+        self.endpoint_ips.at(address)
+    }
+
+    /// The same of the namespaces that stand behind this one in the alphabet.
+    pub fn slices_at_behind<'a>(
+        &'a self,
+        address: IpAddr,
+        namespace: &'a str,
+    ) -> impl Iterator<Item = &'a EndpointSlice> {
+        self.endpoint_ips.at_behind(address, namespace)
     }
 
     /// The Pods with an address, in the order of their names.
     pub fn pods_at(&self, address: IpAddr) -> impl Iterator<Item = &Pod> {
-        let keys = self.pod_ips.get(&address).into_iter().flatten();
-        keys.filter_map(|key| self.pods.get(key)).map(|pod| &**pod)
+        self.pod_ips.at(address)
     }
 
     /// Whether a resource was listed once, so that what is not here is not there.
@@ -138,41 +136,45 @@ impl Snapshot {
         self.serial
     }
 
-    /// A copy with what is known of these resources only.
-    pub fn restricted_to(&self, wanted: &[Resource]) -> Self {
-        let mut restricted = self.clone();
-        restricted.listed.clear();
-        for resource in Resource::ALL.into_iter().filter(|resource| !wanted.contains(resource)) {
-            restricted.synced.remove(&resource);
-            for key in restricted.keys(resource) {
-                restricted.remove(resource, &key);
-            }
-        }
-        restricted
-    }
-
     /// How many objects of a resource are known.
     pub fn count(&self, resource: Resource) -> usize {
         match resource {
-            Resource::Namespaces => self.namespaces.values().filter(|view| view.namespace.is_some()).count(),
-            Resource::Services => self.named(Table::Services).count(),
-            Resource::ServiceImports => self.named(Table::Imports).count(),
+            Resource::Namespaces => self.namespaces.len(),
+            Resource::Services => self.services.len(),
+            Resource::ServiceImports => self.imports.len(),
             Resource::EndpointSlices => self.slices.len(),
             Resource::Pods => self.pods.len(),
         }
     }
 
+    /// A copy with what is known of these resources only, and without the lists that are under way.
+    pub fn restricted_to(&self, wanted: &[Resource]) -> Self {
+        let mut restricted = self.clone();
+        for resource in Resource::ALL {
+            match wanted.contains(&resource) {
+                true => restricted.forget_list(resource),
+                false => restricted.forget(resource),
+            }
+        }
+        restricted
+    }
+
+    /// Makes a resource one that has to be listed again before what is not here is not there.
+    pub fn doubt(&mut self, resource: Resource) {
+        self.synced.remove(&resource);
+    }
+
     /// Applies a change at `now_unix` seconds; returns whether an answer may be different afterwards.
     pub fn apply(&mut self, change: Change, now_unix: u32) -> bool {
         let changed = match change {
-            Change::Namespace(namespace) => self.set_namespace(namespace),
+            Change::Namespace(namespace) => self.namespaces.set(namespace).is_some(),
             Change::Service(service) => self.set_service(service),
             Change::ServiceImport(import) => self.set_import(import),
             Change::EndpointSlice(slice) => self.set_slice(slice),
             Change::Pod(pod) => self.set_pod(pod),
             Change::Removed(resource, key) => self.remove(resource, &key),
             Change::ListStarted(resource) => {
-                self.listed.insert(resource, SharedSet::new());
+                self.start_list(resource);
                 false
             }
             Change::ListEnded(resource) => self.end_list(resource),
@@ -183,10 +185,25 @@ impl Snapshot {
         changed
     }
 
+    fn start_list(&mut self, resource: Resource) {
+        match resource {
+            Resource::Namespaces => self.namespaces.start_list(),
+            Resource::Services => self.services.start_list(),
+            Resource::ServiceImports => self.imports.start_list(),
+            Resource::EndpointSlices => self.slices.start_list(),
+            Resource::Pods => self.pods.start_list(),
+        }
+    }
+
     /// Removes what the list did not name. Until here, everything that was known was served.
     fn end_list(&mut self, resource: Resource) -> bool {
-        let listed = self.listed.remove(&resource).unwrap_or_default();
-        let gone: Vec<ObjectKey> = self.keys(resource).into_iter().filter(|key| !listed.contains(key)).collect();
+        let gone = match resource {
+            Resource::Namespaces => self.namespaces.end_list(),
+            Resource::Services => self.services.end_list(),
+            Resource::ServiceImports => self.imports.end_list(),
+            Resource::EndpointSlices => self.slices.end_list(),
+            Resource::Pods => self.pods.end_list(),
+        };
         let mut changed = self.synced.insert(resource);
         for key in gone {
             changed |= self.remove(resource, &key);
@@ -194,201 +211,108 @@ impl Snapshot {
         changed
     }
 
-    /// The Services that are there.
-    pub fn services(&self) -> impl Iterator<Item = ObjectKey> {
-        self.keys(Resource::Services).into_iter()
-    }
-
-    fn keys(&self, resource: Resource) -> Vec<ObjectKey> {
+    fn forget_list(&mut self, resource: Resource) {
         match resource {
-            Resource::Namespaces => {
-                let there = self.namespaces.iter().filter(|(_, view)| view.namespace.is_some());
-                there.map(|(name, _)| ObjectKey { namespace: "".into(), name: name.clone() }).collect()
+            Resource::Namespaces => self.namespaces.forget_list(),
+            Resource::Services => self.services.forget_list(),
+            Resource::ServiceImports => self.imports.forget_list(),
+            Resource::EndpointSlices => self.slices.forget_list(),
+            Resource::Pods => self.pods.forget_list(),
+        }
+    }
+
+    fn forget(&mut self, resource: Resource) {
+        self.synced.remove(&resource);
+        match resource {
+            Resource::Namespaces => self.namespaces = ByName::default(),
+            Resource::Services => {
+                self.services = ByName::default();
+                self.cluster_ips = ByAddress::default();
+                self.external_ips = ByAddress::default();
             }
-            Resource::Services => self.keys_of(Table::Services),
-            Resource::ServiceImports => self.keys_of(Table::Imports),
-            Resource::EndpointSlices => self.slices.keys().cloned().collect(),
-            Resource::Pods => self.pods.keys().cloned().collect(),
+            Resource::ServiceImports => self.imports = ByName::default(),
+            Resource::EndpointSlices => {
+                self.slices = ByName::default();
+                self.slices_of = ByOwner::default();
+                self.endpoint_ips = ByAddress::default();
+            }
+            Resource::Pods => {
+                self.pods = ByName::default();
+                self.pod_ips = ByAddress::default();
+            }
         }
     }
 
-    fn keys_of(&self, table: Table) -> Vec<ObjectKey> {
-        let names = self.named(table);
-        names.map(|(namespace, name)| ObjectKey { namespace: namespace.clone(), name: name.clone() }).collect()
+    /// The text of a namespace's name that its Namespace has, so that the objects of one share it.
+    fn shared(&self, namespace: Arc<str>) -> Arc<str> {
+        self.namespaces.get("", &namespace).map_or(namespace, |shared| shared.name.clone())
     }
 
-    /// Namespace and name of what is there.
-    fn named(&self, table: Table) -> impl Iterator<Item = (&Arc<str>, &Arc<str>)> {
-        self.namespaces.iter().flat_map(move |(namespace, view)| {
-            let there = view.table(table).iter().filter(|(_, view)| view.service.is_some());
-            there.map(move |(name, _)| (namespace, name))
-        })
-    }
-
-    fn note(&mut self, resource: Resource, key: &ObjectKey) {
-        if let Some(listed) = self.listed.get_mut(&resource) {
-            listed.insert(key.clone());
+    fn set_service(&mut self, mut service: Service) -> bool {
+        service.namespace = self.shared(service.namespace);
+        let Some((service, before)) = self.services.set(service) else { return false };
+        if let Some(before) = before {
+            self.unindex_service(&before);
         }
-    }
-
-    fn set_namespace(&mut self, namespace: Namespace) -> bool {
-        let key = ObjectKey { namespace: "".into(), name: namespace.name.clone() };
-        self.note(Resource::Namespaces, &key);
-        let view = self.namespaces.entry(key.name).or_default();
-        let changed = view.namespace.as_deref() != Some(&namespace);
-        view.namespace = Some(Arc::new(namespace));
-        changed
-    }
-
-    fn set_service(&mut self, service: Service) -> bool {
-        let key = ObjectKey { namespace: service.namespace.clone(), name: service.name.clone() };
-        self.note(Resource::Services, &key);
-        let view = self.view_mut(Table::Services, &key.namespace, &key.name);
-        if view.service.as_deref() == Some(&service) {
-            return false;
-        }
-        if let Some(before) = view.service.replace(Arc::new(service.clone())) {
-            self.unindex_service(&before, &key);
-        }
-        index(&mut self.cluster_ips, service.cluster_ips(), &key);
-        index(&mut self.external_ips, service.external_addresses.iter().copied(), &key);
+        self.cluster_ips.add(service.cluster_ips(), &service);
+        self.external_ips.add(service.external_addresses.iter().copied(), &service);
         true
     }
 
-    fn unindex_service(&mut self, service: &Service, key: &ObjectKey) {
-        unindex(&mut self.cluster_ips, service.cluster_ips(), key);
-        unindex(&mut self.external_ips, service.external_addresses.iter().copied(), key);
+    fn unindex_service(&mut self, service: &Service) {
+        self.cluster_ips.remove(service.cluster_ips(), service);
+        self.external_ips.remove(service.external_addresses.iter().copied(), service);
     }
 
     /// The addresses of an import have no names (Multi-Cluster Services DNS specification), so none is indexed.
-    fn set_import(&mut self, import: Service) -> bool {
-        let key = ObjectKey { namespace: import.namespace.clone(), name: import.name.clone() };
-        self.note(Resource::ServiceImports, &key);
-        let view = self.view_mut(Table::Imports, &key.namespace, &key.name);
-        let changed = view.service.as_deref() != Some(&import);
-        view.service = Some(Arc::new(import));
-        changed
+    fn set_import(&mut self, mut import: Service) -> bool {
+        import.namespace = self.shared(import.namespace);
+        self.imports.set(import).is_some()
     }
 
-    fn view_mut(&mut self, table: Table, namespace: &Arc<str>, name: &Arc<str>) -> &mut ServiceView {
-        let namespace = self.namespaces.entry(namespace.clone()).or_default();
-        namespace.table_mut(table).entry(name.clone()).or_default()
-    }
-
-    fn set_slice(&mut self, slice: EndpointSlice) -> bool {
-        let key = ObjectKey { namespace: slice.namespace.clone(), name: slice.name.clone() };
-        self.note(Resource::EndpointSlices, &key);
-        if self.slices.get(&key).is_some_and(|before| **before == slice) {
-            return false;
+    fn set_slice(&mut self, mut slice: EndpointSlice) -> bool {
+        slice.namespace = self.shared(slice.namespace);
+        let Some((slice, before)) = self.slices.set(slice) else { return false };
+        if let Some(before) = before {
+            self.unindex_slice(&before);
         }
-        self.remove_slice(&key);
-        index(&mut self.endpoint_ips, slice.ready_addresses(), &key);
-        let slice = Arc::new(slice);
-        for (table, owner) in owners(&slice) {
-            self.view_mut(table, &key.namespace, &owner).slices.insert(key.name.clone(), slice.clone());
-        }
-        self.slices.insert(key, slice);
+        self.slices_of.add(&slice);
+        self.endpoint_ips.add(slice.ready_addresses(), &slice);
         true
     }
 
-    fn set_pod(&mut self, pod: Pod) -> bool {
-        let key = ObjectKey { namespace: pod.namespace.clone(), name: pod.name.clone() };
-        self.note(Resource::Pods, &key);
-        if self.pods.get(&key).is_some_and(|before| **before == pod) {
-            return false;
+    fn unindex_slice(&mut self, slice: &EndpointSlice) {
+        self.slices_of.remove(slice);
+        self.endpoint_ips.remove(slice.ready_addresses(), slice);
+    }
+
+    fn set_pod(&mut self, mut pod: Pod) -> bool {
+        pod.namespace = self.shared(pod.namespace);
+        let Some((pod, before)) = self.pods.set(pod) else { return false };
+        if let Some(before) = before {
+            self.pod_ips.remove(before.addresses.iter().copied(), &before);
         }
-        self.remove_pod(&key);
-        index(&mut self.pod_ips, pod.addresses.iter().copied(), &key);
-        self.pods.insert(key, Arc::new(pod));
+        self.pod_ips.add(pod.addresses.iter().copied(), &pod);
         true
     }
 
     fn remove(&mut self, resource: Resource, key: &ObjectKey) -> bool {
+        let (namespace, name) = (&*key.namespace, &*key.name);
         match resource {
-            Resource::Namespaces => self.remove_namespace(&key.name),
-            Resource::Services => self.remove_service(key),
-            Resource::ServiceImports => self.take_service(Table::Imports, key).is_some(),
-            Resource::EndpointSlices => self.remove_slice(key),
-            Resource::Pods => self.remove_pod(key),
-        }
-    }
-
-    fn remove_namespace(&mut self, name: &Arc<str>) -> bool {
-        let Some(view) = self.namespaces.get_mut(name) else { return false };
-        let changed = view.namespace.take().is_some();
-        self.tidy_namespace(name);
-        changed
-    }
-
-    fn remove_service(&mut self, key: &ObjectKey) -> bool {
-        let Some(service) = self.take_service(Table::Services, key) else { return false };
-        self.unindex_service(&service, key);
-        true
-    }
-
-    fn take_service(&mut self, table: Table, key: &ObjectKey) -> Option<Arc<Service>> {
-        let view = self.namespaces.get_mut(&key.namespace)?.table_mut(table).get_mut(&key.name)?;
-        let service = view.service.take()?;
-        self.tidy_service(table, &key.namespace, &key.name);
-        Some(service)
-    }
-
-    fn remove_slice(&mut self, key: &ObjectKey) -> bool {
-        let Some(slice) = self.slices.remove(key) else { return false };
-        unindex(&mut self.endpoint_ips, slice.ready_addresses(), key);
-        for (table, owner) in owners(&slice) {
-            self.view_mut(table, &key.namespace, &owner).slices.remove(&key.name);
-            self.tidy_service(table, &key.namespace, &owner);
-        }
-        true
-    }
-
-    fn remove_pod(&mut self, key: &ObjectKey) -> bool {
-        let Some(pod) = self.pods.remove(key) else { return false };
-        unindex(&mut self.pod_ips, pod.addresses.iter().copied(), key);
-        true
-    }
-
-    fn tidy_service(&mut self, table: Table, namespace: &Arc<str>, name: &Arc<str>) {
-        if let Some(services) = self.namespaces.get_mut(namespace).map(|view| view.table_mut(table))
-            && services.get(name).is_some_and(ServiceView::is_empty)
-        {
-            services.remove(name);
-        }
-        self.tidy_namespace(namespace);
-    }
-
-    fn tidy_namespace(&mut self, name: &Arc<str>) {
-        let is_empty =
-            |view: &NamespaceView| view.namespace.is_none() && view.services.is_empty() && view.imports.is_empty();
-        if self.namespaces.get(name).is_some_and(is_empty) {
-            self.namespaces.remove(name);
-        }
-    }
-}
-
-/// The Service and the ServiceImport that a slice belongs to.
-fn owners(slice: &EndpointSlice) -> impl Iterator<Item = (Table, Arc<str>)> + use<> {
-    let service = slice.service.clone().map(|service| (Table::Services, service));
-    let import = slice.import.as_ref().map(|import| (Table::Imports, import.service.clone()));
-    service.into_iter().chain(import)
-}
-
-/// Objects by address.
-type Index = SharedMap<IpAddr, OrdSet<ObjectKey>>;
-
-fn index(index: &mut Index, addresses: impl IntoIterator<Item = IpAddr>, key: &ObjectKey) {
-    for address in addresses {
-        index.entry(address).or_default().insert(key.clone());
-    }
-}
-
-fn unindex(index: &mut Index, addresses: impl IntoIterator<Item = IpAddr>, key: &ObjectKey) {
-    for address in addresses {
-        let Some(keys) = index.get_mut(&address) else { continue };
-        keys.remove(key);
-        if keys.is_empty() {
-            index.remove(&address);
+            Resource::Namespaces => self.namespaces.remove("", name).is_some(),
+            Resource::ServiceImports => self.imports.remove(namespace, name).is_some(),
+            Resource::Services => {
+                let gone = self.services.remove(namespace, name);
+                gone.inspect(|service| self.unindex_service(service)).is_some()
+            }
+            Resource::EndpointSlices => {
+                let gone = self.slices.remove(namespace, name);
+                gone.inspect(|slice| self.unindex_slice(slice)).is_some()
+            }
+            Resource::Pods => {
+                let gone = self.pods.remove(namespace, name);
+                gone.inspect(|pod| self.pod_ips.remove(pod.addresses.iter().copied(), pod)).is_some()
+            }
         }
     }
 }

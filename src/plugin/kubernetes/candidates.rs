@@ -4,32 +4,33 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::found::{Finder, Found, Realm};
-use crate::cluster::{Port, Service};
+use crate::cluster::{Endpoint, EndpointSlice, Port, Service};
 use crate::dns::{Name, RData, Record, RecordType, rdata};
 
 /// An address and port that a name leads to. CoreDNS makes one for each address and port before it removes duplicates,
 /// and weights are made of their number.
 pub struct Candidate<'a> {
     /// Who has the port.
-    pub target: Target,
+    pub target: Target<'a>,
     /// None: there is no port.
     pub port: Option<&'a Port>,
 }
 
 /// Who has an address.
-pub enum Target {
+#[derive(Clone)]
+pub enum Target<'a> {
     /// The Service itself.
     Service(IpAddr),
-    /// An endpoint, with its labels in front of those of the Service.
-    Endpoint(String, IpAddr),
+    /// An endpoint of a slice.
+    Endpoint(&'a EndpointSlice, &'a Endpoint, IpAddr),
     /// A name of its own, such as that of a load balancer.
     Elsewhere(Name),
 }
 
-impl Target {
+impl Target<'_> {
     fn address(&self) -> Option<IpAddr> {
         match self {
-            Target::Service(address) | Target::Endpoint(_, address) => Some(*address),
+            Target::Service(address) | Target::Endpoint(.., address) => Some(*address),
             Target::Elsewhere(_) => None,
         }
     }
@@ -73,7 +74,9 @@ impl Finder<'_> {
             let Some(number) = candidate.port.and_then(|port| port.number) else { continue };
             let target = match &candidate.target {
                 Target::Service(_) => self.name_of(service, None),
-                Target::Endpoint(label, _) => self.name_of(service, Some(label)),
+                Target::Endpoint(slice, endpoint, address) => {
+                    self.name_of(service, Some(&self.label(slice, endpoint, *address)))
+                }
                 Target::Elsewhere(name) => Some(name.clone()),
             };
             // A target that is longer than a name may be has no record.

@@ -68,5 +68,5 @@ impl Kubernetes {
 }
 
 fn kind<'a>(snapshot: &'a Snapshot, namespace: &str, service: &str) -> Option<&'a ServiceKind> {
-    Some(&snapshot.namespace(namespace)?.service(service)?.service.as_ref()?.kind)
+    Some(&snapshot.namespace(namespace)?.service(service)?.service.kind)
 }

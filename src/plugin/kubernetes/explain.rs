@@ -70,7 +70,7 @@ impl Kubernetes {
             return reason;
         }
         let view = snapshot.namespace(namespace);
-        view.and_then(|view| described("Service", view.service(name)?)).unwrap_or_else(|| {
+        view.and_then(|view| Some(described("Service", view.service(name)?))).unwrap_or_else(|| {
             let others = view.into_iter().flat_map(NamespaceView::services).map(|service| &*service.name);
             format!("namespace {namespace} has no Service {name}{}", nearest(name, others))
         })
@@ -78,21 +78,21 @@ impl Kubernetes {
 
     fn import(&self, namespace: &str, name: &str, snapshot: &Snapshot) -> String {
         let view = snapshot.namespace(namespace).and_then(|view| view.import(name));
-        let found = self.namespace(namespace, snapshot).or_else(|| described("ServiceImport", view?));
+        let found = self.namespace(namespace, snapshot).or_else(|| Some(described("ServiceImport", view?)));
         found.unwrap_or_else(|| format!("namespace {namespace} has no ServiceImport {name}"))
     }
 }
 
 /// A Service with its slices.
-fn described(what: &str, view: &ServiceView) -> Option<String> {
-    let service = view.service.as_deref()?;
+fn described(what: &str, view: ServiceView<'_>) -> String {
+    let service = view.service;
     let slices: Vec<String> = view.slices().map(slice).collect();
     let slices = match (&service.kind, slices.is_empty()) {
         (ServiceKind::ExternalName(_), _) => String::new(),
         (_, true) => "; no EndpointSlice".to_owned(),
         (_, false) => format!("; {}", slices.join(", ")),
     };
-    Some(format!("{what} {}/{}{}, {}{slices}", service.namespace, service.name, service.version, kind(service)))
+    format!("{what} {}/{}{}, {}{slices}", service.namespace, service.name, service.version, kind(service))
 }
 
 fn kind(service: &Service) -> String {

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use super::candidates::{Candidate, Target, address_record, ports_or_none};
-use crate::cluster::{Endpoint, EndpointSlice, Port, Resource, Service, ServiceKind, ServiceView, Snapshot};
+use crate::cluster::{
+    AskedLabel, Endpoint, EndpointSlice, Port, Resource, Service, ServiceKind, ServiceView, Snapshot,
+};
 use crate::config::directive::{Kubernetes as Config, PodMode};
 use crate::dns::{Name, Query, Record, parse_name};
 
@@ -100,7 +102,7 @@ impl<'a> Finder<'a> {
     }
 
     /// The Service at these of its ports.
-    fn with_ports(&self, view: &'a ServiceView, service: &'a Service, is_port: impl Fn(&Port) -> bool) -> Found {
+    fn with_ports(&self, view: ServiceView<'a>, service: &'a Service, is_port: impl Fn(&Port) -> bool) -> Found {
         match (self.realm, &service.kind) {
             (Realm::Outside { .. }, _) if is_outside(service) => self.answer(&outside(service, is_port), service),
             (Realm::Outside { has_endpoints: false }, _) => Found::Nothing,
@@ -127,9 +129,16 @@ impl<'a> Finder<'a> {
             Realm::Outside { has_endpoints } => has_endpoints && !is_outside(service),
         };
         let is_alias = matches!(service.kind, ServiceKind::ExternalName(_));
+        let (label, cluster) = match endpoint.split_once('.') {
+            Some((label, cluster)) => (label, Some(cluster)),
+            None => (endpoint, None),
+        };
+        let label = AskedLabel::new(label);
         let is_it = |slice: &EndpointSlice, of: &Endpoint, address: Option<IpAddr>| match address {
-            Some(address) => self.label(slice, of, address) == endpoint,
-            None => of.hostname.as_ref().is_some_and(|hostname| hostname.eq_ignore_ascii_case(endpoint)),
+            Some(address) => {
+                self.cluster(slice) == cluster && of.has_label(&label, address, self.config.endpoint_pod_names)
+            }
+            None => of.hostname().is_some_and(|hostname| hostname.eq_ignore_ascii_case(endpoint)),
         };
         let found = match has_endpoints && !is_alias {
             true => self.endpoints_that(view, service, is_it, |_| true),
@@ -143,7 +152,7 @@ impl<'a> Finder<'a> {
 
     /// Whether `_PORT._PROTOCOL` stands below the Service, so that `_PROTOCOL` is there, too (RFC 8020): unlike CoreDNS,
     /// which denies it, and so every port below it.
-    fn has_port_names(&self, view: &'a ServiceView, service: &'a Service, label: &str) -> bool {
+    fn has_port_names(&self, view: ServiceView<'a>, service: &'a Service, label: &str) -> bool {
         let Some(protocol) = label.strip_prefix('_') else { return false };
         let is_it = |port: &Port| !port.name.is_empty() && port.protocol.eq_ignore_ascii_case(protocol);
         !matches!(self.with_ports(view, service, is_it), Found::Nothing)
@@ -156,7 +165,7 @@ impl<'a> Finder<'a> {
         let view = self.view(namespace, service).filter(|(_, service)| headless(service));
         let Some((view, service)) = view else { return Found::Nothing };
         let Some(zone) = zone else { return Found::NoData };
-        let is_in = |of: &Endpoint| of.zone.as_ref().is_some_and(|of| of.eq_ignore_ascii_case(zone));
+        let is_in = |of: &Endpoint| of.zone().is_some_and(|of| of.eq_ignore_ascii_case(zone));
         let mut candidates = self.endpoint_candidates(view, |_, of, _| is_in(of), |_| true);
         if candidates.is_empty() && is_preference {
             candidates = self.endpoint_candidates(view, |_, _, _| true, |_| true);
@@ -185,37 +194,43 @@ impl<'a> Finder<'a> {
         }
     }
 
-    fn view(&self, namespace: &str, service: &str) -> Option<(&'a ServiceView, &'a Service)> {
+    fn view(&self, namespace: &str, service: &str) -> Option<(ServiceView<'a>, &'a Service)> {
         let namespace = self.snapshot.namespace(namespace).filter(|_| (self.is_exposed)(namespace))?;
         let view = match self.realm {
             Realm::Cluster | Realm::Outside { .. } => namespace.service(service)?,
             Realm::ClusterSet => namespace.import(service)?,
         };
-        Some((view, view.service.as_deref()?))
+        Some((view, view.service))
     }
 
-    fn is_ignored(&self, view: &ServiceView) -> bool {
+    fn is_ignored(&self, view: ServiceView<'_>) -> bool {
         is_ignored(self.config, self.realm, view, self.snapshot)
     }
 
     /// The slices of a Service, none if endpoints are switched off.
-    fn slices(&self, view: &'a ServiceView) -> impl Iterator<Item = &'a EndpointSlice> {
+    fn slices(&self, view: ServiceView<'a>) -> impl Iterator<Item = &'a EndpointSlice> {
         let is_on = has_endpoints(self.config, self.realm);
         view.slices().filter(move |_| is_on)
     }
 
     /// The labels of an endpoint in front of those of its Service.
-    fn label(&self, slice: &EndpointSlice, endpoint: &Endpoint, address: IpAddr) -> String {
+    pub(super) fn label(&self, slice: &EndpointSlice, endpoint: &Endpoint, address: IpAddr) -> String {
         let label = endpoint.label(address, self.config.endpoint_pod_names);
-        match &slice.import {
-            Some(import) if self.realm == Realm::ClusterSet => format!("{label}.{}", import.cluster),
-            _ => label,
+        match self.cluster(slice) {
+            Some(cluster) => format!("{label}.{cluster}"),
+            None => label,
         }
+    }
+
+    /// The id of the cluster that stands in the names of a slice's endpoints.
+    fn cluster<'s>(&self, slice: &'s EndpointSlice) -> Option<&'s str> {
+        let import = slice.import.as_ref().filter(|_| self.realm == Realm::ClusterSet)?;
+        Some(&import.cluster)
     }
 
     pub(super) fn endpoint_candidates(
         &self,
-        view: &'a ServiceView,
+        view: ServiceView<'a>,
         is_wanted: impl Fn(&EndpointSlice, &Endpoint, Option<IpAddr>) -> bool,
         is_port: impl Fn(&Port) -> bool,
     ) -> Vec<Candidate<'a>> {
@@ -226,19 +241,15 @@ impl<'a> Finder<'a> {
                 if !is_wanted(slice, endpoint, Some(address)) {
                     continue;
                 }
-                let label = self.label(slice, endpoint, address);
-                candidates.extend(
-                    ports
-                        .iter()
-                        .map(|port| Candidate { target: Target::Endpoint(label.clone(), address), port: *port }),
-                );
+                let target = Target::Endpoint(slice, endpoint, address);
+                candidates.extend(ports.iter().map(|port| Candidate { target: target.clone(), port: *port }));
             }
         }
         candidates
     }
 
     /// All endpoints of a headless Service with these ports.
-    fn endpoints(&self, view: &'a ServiceView, service: &Service, is_port: impl Fn(&Port) -> bool) -> Found {
+    fn endpoints(&self, view: ServiceView<'a>, service: &Service, is_port: impl Fn(&Port) -> bool) -> Found {
         self.endpoints_that(view, service, |_, _, _| true, is_port)
     }
 
@@ -246,7 +257,7 @@ impl<'a> Finder<'a> {
     /// beside addresses (RFC 2181 section 10.1), so then only the addresses count.
     fn endpoints_that(
         &self,
-        view: &'a ServiceView,
+        view: ServiceView<'a>,
         service: &Service,
         is_wanted: impl Fn(&EndpointSlice, &Endpoint, Option<IpAddr>) -> bool,
         is_port: impl Fn(&Port) -> bool,
@@ -254,7 +265,7 @@ impl<'a> Finder<'a> {
         let slices = self.slices(view).filter(|slice| !ports_or_none(&slice.ports, &is_port).is_empty());
         let endpoints = slices.flat_map(|slice| slice.ready().map(move |endpoint| (slice, endpoint)));
         let wanted = endpoints.filter(|(slice, endpoint)| is_wanted(slice, endpoint, None));
-        let mut names: Vec<&String> = wanted.flat_map(|(_, endpoint)| &endpoint.names).collect();
+        let mut names: Vec<&String> = wanted.flat_map(|(_, endpoint)| endpoint.names()).collect();
         names.dedup();
         let candidates = self.endpoint_candidates(view, &is_wanted, &is_port);
         match (candidates.is_empty(), names.as_slice()) {
@@ -271,11 +282,11 @@ fn has_endpoints(config: &Config, realm: Realm) -> bool {
 }
 
 /// `ignore empty_service`: without a ready endpoint a Service with a cluster IP is not there.
-pub fn is_ignored(config: &Config, realm: Realm, view: &ServiceView, snapshot: &Snapshot) -> bool {
+pub fn is_ignored(config: &Config, realm: Realm, view: ServiceView<'_>, snapshot: &Snapshot) -> bool {
     let has_endpoints = has_endpoints(config, realm);
     // Before the slices are heard of, nothing is known to be empty.
     let is_known = !has_endpoints || snapshot.is_synced(Resource::EndpointSlices);
-    let has_cluster_ip = view.service.as_ref().is_some_and(|service| service.cluster_ips().next().is_some());
+    let has_cluster_ip = view.service.cluster_ips().next().is_some();
     let is_empty = || !has_endpoints || view.slices().all(|slice| slice.ready().next().is_none());
     config.ignore_empty_service && is_known && has_cluster_ip && is_empty()
 }

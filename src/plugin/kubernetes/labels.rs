@@ -39,7 +39,7 @@ impl Kubernetes {
         let Some(pod) = snapshot.pods_at(query.client.ip().to_canonical()).next() else { return };
         metadata.tell("kubernetes/client-namespace", || pod.namespace.to_string());
         metadata.tell("kubernetes/client-pod-name", || pod.name.to_string());
-        for (key, value) in &pod.labels {
+        for (key, value) in pod.labels.iter().flat_map(|labels| labels.iter()) {
             metadata.tell(format!("kubernetes/client-label/{key}"), || value.clone());
         }
     }

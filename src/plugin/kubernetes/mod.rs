@@ -8,6 +8,8 @@ mod candidates;
 mod certainty;
 mod explain;
 pub(super) mod found;
+#[cfg(test)]
+mod hostile;
 mod labels;
 pub(super) mod outcome;
 mod outside;
@@ -179,7 +181,7 @@ impl Kubernetes {
     /// Whether a namespace is there and one of those that are served.
     fn is_exposed(&self, name: &str, snapshot: &Snapshot) -> bool {
         let is_listed = self.config.namespaces.is_empty() || self.config.namespaces.iter().any(|listed| listed == name);
-        let namespace = snapshot.namespace(name).and_then(|view| view.namespace.as_deref());
+        let namespace = snapshot.namespace(name).map(|view| view.namespace);
         is_listed
             && namespace.is_some_and(|namespace| {
                 self.namespace_selector.as_ref().is_none_or(|selector| selector.matches(&namespace.labels))
@@ -207,7 +209,7 @@ impl Kubernetes {
         for slice in slices.filter(|_| !self.config.no_endpoints) {
             let view =
                 slice.service.as_ref().and_then(|service| snapshot.namespace(&slice.namespace)?.service(service));
-            let Some(service) = view.and_then(|view| view.service.as_deref()) else { continue };
+            let Some(service) = view.map(|view| view.service) else { continue };
             let name = format!("{}.{}.svc", service.name, service.namespace);
             service.cluster_ips().for_each(|address| add(name.clone(), address));
             if service.kind != ServiceKind::Headless {

@@ -55,7 +55,7 @@ impl Kubernetes {
     /// What stands behind a name outside, in words.
     pub fn described_outside(&self, labels: &[&str], snapshot: &Snapshot) -> String {
         let [.., service, namespace] = labels else { return "a namespace".to_owned() };
-        let found = snapshot.namespace(namespace).and_then(|view| view.service(service)?.service.as_ref());
+        let found = snapshot.namespace(namespace).and_then(|view| Some(view.service(service)?.service));
         let addresses = found.map_or(&[][..], |service| &service.external_addresses);
         let names = found.map_or(&[][..], |service| &service.external_names);
         let outside = addresses.iter().map(ToString::to_string).chain(names.iter().cloned()).collect::<Vec<_>>();
@@ -75,7 +75,7 @@ impl Kubernetes {
         let slices = self.local_addresses.iter().flat_map(|address| snapshot.slices_at(*address));
         let services = slices.filter_map(|slice| {
             let namespace = snapshot.namespace(&slice.namespace)?;
-            Some((slice, namespace.service(slice.service.as_ref()?)?.service.as_ref()?))
+            Some((slice, namespace.service(slice.service.as_ref()?)?.service))
         });
         let mut services = services.peekable();
         if services.peek().is_none() && self.is_certain_outside(true, snapshot) {

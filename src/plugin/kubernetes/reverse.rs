@@ -5,8 +5,15 @@ use std::net::IpAddr;
 use super::Kubernetes;
 use super::below;
 use super::found::{Found, Realm, is_ignored};
-use crate::cluster::{EndpointSlice, ObjectKey, ServiceKind, Snapshot};
+use crate::cluster::{EndpointSlice, Service, ServiceKind, Snapshot};
 use crate::dns::{Name, Query, RData, Record, RecordType, address_of_reverse_name, rdata};
+
+/// The most names of one address.
+const NAMES_MAX: usize = 64;
+/// Those of them that may be of one namespace.
+const NAMES_OF_NAMESPACE_MAX: usize = 32;
+/// The slices of a namespace that are looked at for one address.
+const SLICES_OF_NAMESPACE_MAX: usize = 256;
 
 impl Kubernetes {
     /// A cluster IP has exactly one name (Kubernetes DNS specification 2.3.3); other addresses have those of their
@@ -39,20 +46,44 @@ impl Kubernetes {
     }
 
     fn service_name(&self, address: IpAddr, snapshot: &Snapshot) -> Option<String> {
-        let is_served = |key: &&ObjectKey| {
-            let view = snapshot.namespace(&key.namespace).and_then(|view| view.service(&key.name));
-            self.is_exposed(&key.namespace, snapshot)
+        let is_served = |service: &&Service| {
+            let view = snapshot.namespace(&service.namespace).and_then(|view| view.service(&service.name));
+            self.is_exposed(&service.namespace, snapshot)
                 && view.is_some_and(|view| !is_ignored(&self.config, Realm::Cluster, view, snapshot))
         };
-        let key = snapshot.services_at(address).find(is_served)?;
-        Some(format!("{}.{}.svc", key.name, key.namespace))
+        let service = snapshot.services_at(address).find(is_served)?;
+        Some(format!("{}.{}.svc", service.name, service.namespace))
     }
 
+    /// Unlike CoreDNS: with an upper bound, of which each namespace has its part. Whoever may write EndpointSlices may write any
+    /// address into them.
     fn endpoint_names(&self, address: IpAddr, snapshot: &Snapshot) -> Vec<String> {
+        let (mut names, mut namespace) = (Vec::new(), "");
+        while names.len() < NAMES_MAX {
+            let mut slices = snapshot.slices_at_behind(address, namespace).peekable();
+            let Some(first) = slices.peek() else { break };
+            namespace = &first.namespace;
+            let slices = slices.take_while(|slice| &*slice.namespace == namespace).take(SLICES_OF_NAMESPACE_MAX);
+            names.extend(self.endpoint_names_of(slices, address, snapshot));
+        }
+        names.truncate(NAMES_MAX);
+        names
+    }
+
+    /// The names that slices of one namespace give to an address.
+    fn endpoint_names_of<'a>(
+        &self,
+        slices: impl Iterator<Item = &'a EndpointSlice>,
+        address: IpAddr,
+        snapshot: &Snapshot,
+    ) -> Vec<String> {
         let mut names = Vec::new();
-        for slice in snapshot.slices_at(address).filter(|slice| self.resolves(slice, snapshot)) {
+        for slice in slices.filter(|slice| self.resolves(slice, snapshot)) {
             let Some(service) = &slice.service else { continue };
             for endpoint in slice.ready().filter(|endpoint| endpoint.addresses.contains(&address)) {
+                if names.len() == NAMES_OF_NAMESPACE_MAX {
+                    return names;
+                }
                 let label = endpoint.label(address, self.config.endpoint_pod_names);
                 let name = format!("{label}.{service}.{}.svc", slice.namespace);
                 if !names.contains(&name) {
@@ -66,7 +97,7 @@ impl Kubernetes {
     /// Whether the names of a slice's endpoints are answered.
     fn resolves(&self, slice: &EndpointSlice, snapshot: &Snapshot) -> bool {
         let view = slice.service.as_ref().and_then(|service| snapshot.namespace(&slice.namespace)?.service(service));
-        let service = view.and_then(|view| view.service.as_deref());
+        let service = view.map(|view| view.service);
         !self.config.no_endpoints
             && self.is_exposed(&slice.namespace, snapshot)
             && service.is_some_and(|service| !matches!(service.kind, ServiceKind::ExternalName(_)))

@@ -60,9 +60,7 @@ impl Listing {
             return Vec::new();
         };
         let view = self.snapshot.namespace(&key.namespace).and_then(|namespace| namespace.service(&key.name));
-        let Some((view, service)) = view.and_then(|view| Some((view, view.service.as_deref()?))) else {
-            return Vec::new();
-        };
+        let Some((view, service)) = view.map(|view| (view, view.service)) else { return Vec::new() };
         let (namespace, name) = (&*key.namespace, &*key.name);
         let base = format!("{name}.{namespace}.svc");
         let mut records = self.all(&base, &ADDRESSES_AND_PORTS, |finder| finder.service(namespace, name));
@@ -106,7 +104,7 @@ impl Listing {
     }
 
     /// The names of the ports, each with its protocol.
-    fn ports(&self, view: &ServiceView, service: &Service) -> BTreeSet<(String, String)> {
+    fn ports(&self, view: ServiceView<'_>, service: &Service) -> BTreeSet<(String, String)> {
         let slices = view.slices().filter(|_| !self.config.no_endpoints);
         let ports: Vec<_> = match &service.kind {
             ServiceKind::ClusterIp(_) => service.ports.iter().collect(),
@@ -118,7 +116,7 @@ impl Listing {
     }
 
     /// The labels of the endpoints of a headless Service.
-    fn endpoints(&self, view: &ServiceView, service: &Service) -> BTreeSet<String> {
+    fn endpoints(&self, view: ServiceView<'_>, service: &Service) -> BTreeSet<String> {
         let is_listed = matches!(service.kind, ServiceKind::Headless) && !self.config.no_endpoints;
         let endpoints = view.slices().filter(|_| is_listed).flat_map(|slice| slice.ready_with_addresses());
         endpoints.map(|(endpoint, address)| endpoint.label(address, self.config.endpoint_pod_names)).collect()

@@ -82,7 +82,7 @@ fn a_later_document_completes_an_object() {
          kind: Pod\nmetadata: {name: p, namespace: n}\nstatus: {phase: Running, podIPs: [{ip: 10.0.0.1}]}\n",
     );
     let [Change::Pod(pod)] = &changes[..] else { panic!("{changes:?}") };
-    assert_eq!(pod.labels.get("a").map(String::as_str), Some("b"));
+    assert_eq!(pod.labels.as_ref().and_then(|labels| labels.get("a")).map(String::as_str), Some("b"));
     assert_eq!(pod.addresses.len(), 1);
 }
 

@@ -122,7 +122,7 @@ impl Api {
         };
         let _place = self.place().await;
         let body = self.send(Ask::Watch(&parameters, from.unwrap_or_default())).await?;
-        Ok(Events { body, received: Vec::new(), searched: 0 })
+        Ok(Events { body, received: Vec::new(), taken: 0, searched: 0 })
     }
 
     /// A place among the requests that are under way; no deadline counts before it is there.
@@ -135,9 +135,13 @@ impl Api {
     }
 
     async fn body(&self, ask: Ask<'_>, max: usize) -> Result<Vec<u8>, End> {
-        let body = Limited::new(self.send(ask).await?, max);
-        let collected = body.collect().await.map_err(|error| End::Unreachable(chain(&*error)))?;
-        Ok(collected.to_bytes().to_vec())
+        let mut body = Limited::new(self.send(ask).await?, max);
+        let mut octets = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| End::Unreachable(chain(&*error)))?;
+            octets.extend_from_slice(frame.data_ref().map_or(&[], AsRef::as_ref));
+        }
+        Ok(octets)
     }
 
     /// Sends a request; anything but success is an end.
@@ -187,7 +191,9 @@ enum Ask<'a> {
 pub struct Events {
     body: Body,
     received: Vec<u8>,
-    /// How much of what was received holds no end of a line.
+    /// How much of what was received was given out.
+    taken: usize,
+    /// How much of what was received holds no end of a line but those before `taken`.
     searched: usize,
 }
 
@@ -211,13 +217,17 @@ impl Events {
     }
 
     fn take_line(&mut self) -> Option<Vec<u8>> {
-        let Some(end) = self.received.iter().skip(self.searched).position(|octet| *octet == b'\n') else {
-            self.searched = self.received.len();
+        let end = self.received.iter().skip(self.searched).position(|octet| *octet == b'\n');
+        let Some(line) = end.and_then(|end| self.received.get(self.taken..=self.searched + end)) else {
+            // Once for all lines that came together, not for each.
+            self.received.drain(..self.taken);
+            (self.taken, self.searched) = (0, self.received.len());
             return None;
         };
-        let rest = self.received.split_off(self.searched + end + 1);
-        self.searched = 0;
-        Some(std::mem::replace(&mut self.received, rest))
+        let line = line.to_vec();
+        self.taken += line.len();
+        self.searched = self.taken;
+        Some(line)
     }
 }
 
@@ -286,7 +296,7 @@ mod tests {
     #[tokio::test]
     async fn lines_come_whole_and_half_a_line_is_none() {
         let body = Body::from(b"{\"a\":1}\n\n{\"b\":2}\n{\"c\"".to_vec());
-        let mut events = Events { body, received: Vec::new(), searched: 0 };
+        let mut events = Events { body, received: Vec::new(), taken: 0, searched: 0 };
         let mut lines = Vec::new();
         while let Ok(Some(line)) = events.next().await {
             lines.push(String::from_utf8(line).expect("text"));

@@ -78,3 +78,25 @@ fn zones_that_a_reload_adds_and_takes_away_leave_the_cluster_alone() {
     server.check("web.shop A", "10.96.0.80");
     assert_eq!(api.lists("services"), lists);
 }
+
+#[test]
+fn a_reload_that_wants_more_of_the_same_objects_forgets_nothing_while_the_api_is_gone() {
+    let api = shop();
+    api.create_all(
+        "{kind: EndpointSlice, metadata: {name: peers-2, namespace: shop, labels: {kubernetes.io/service-name: peers}},
+          addressType: IPv4, endpoints: [{addresses: [10.244.0.2], zone: east}], ports: [{name: http, port: 8080}]}",
+    );
+    let mut server = Server::start(&api, &corefile("ttl 30"));
+    server.check("10-244-0-2.peers.shop A", "10.244.0.2");
+    api.stop();
+    let asking = Asking::start(&server, "peers.shop A");
+    server.reload(&corefile("zonal\nstartup_timeout 1s"));
+    asking.end("10.244.0.1, 10.244.0.2");
+    // Nobody knows yet which endpoints are in the zone.
+    server.check("web.shop A", "10.96.0.80");
+    server.check("absent.shop A", "NXDOMAIN");
+    server.check("absent.peers.shop A", "SERVFAIL");
+    api.resume();
+    server.becomes("east.pin._zone.peers.shop A", "10.244.0.2");
+    server.becomes("absent.peers.shop A", "NXDOMAIN");
+}
