@@ -11,6 +11,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
+use axum::serve::ListenerExt;
 use futures_util::{StreamExt, stream};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -60,6 +61,8 @@ impl Api {
         let shared = Arc::new(Shared { size, streams, state: Mutex::default(), events });
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
+        // As Kubernetes does: an event waits for no other.
+        let listener = listener.tap_io(|stream| _ = stream.set_nodelay(true));
         let router = Router::new().fallback(answer).with_state(shared.clone());
         runtime.spawn(async move { axum::serve(listener, router).await });
         Self { address, shared, _runtime: runtime }
