@@ -36,7 +36,9 @@ impl Kubernetes {
 
     fn tell_client(&self, query: &Query, metadata: &Metadata) {
         let snapshot = self.store.load();
-        let Some(pod) = snapshot.pods_at(query.client.ip().to_canonical()).next() else { return };
+        // The address of a node is that of all Pods in its network, and of none.
+        let mut pods = snapshot.pods_at(query.client.ip().to_canonical()).filter(|pod| !pod.is_on_host_network);
+        let Some(pod) = pods.next() else { return };
         metadata.tell("kubernetes/client-namespace", || pod.namespace.to_string());
         metadata.tell("kubernetes/client-pod-name", || pod.name.to_string());
         for (key, value) in pod.labels.iter().flat_map(|labels| labels.iter()) {
