@@ -1,7 +1,7 @@
 //! What the pages say.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -35,6 +35,8 @@ pub struct Ready {
     gates: Readiness,
     continuously: bool,
     was_ready: AtomicBool,
+    /// What the log was told last.
+    told: Mutex<String>,
 }
 
 /// What the server is doing.
@@ -51,7 +53,7 @@ pub enum Phase {
 impl Page {
     /// A page that asks these gates until all were open once, or `continuously`.
     pub fn ready(gates: Readiness, continuously: bool) -> Self {
-        Self::Ready(Arc::new(Ready { gates, continuously, was_ready: AtomicBool::new(false) }))
+        Self::Ready(Arc::new(Ready { gates, continuously, was_ready: AtomicBool::new(false), told: Mutex::default() }))
     }
 
     /// The directive.
@@ -91,16 +93,30 @@ impl Pages {
 }
 
 impl Ready {
-    /// The names of what is not ready.
-    fn missing(&self) -> Vec<&'static str> {
+    /// What is not ready, and why; empty: nothing.
+    fn missing(&self) -> String {
         if !self.continuously && self.was_ready.load(Ordering::Relaxed) {
-            return Vec::new();
+            return String::new();
         }
-        let closed = self.gates.closed();
+        let closed = self.gates.closed().join(",");
         if closed.is_empty() {
             self.was_ready.store(true, Ordering::Relaxed);
         }
+        self.tell(&closed);
         closed
+    }
+
+    /// One log line for each change, not for each probe.
+    fn tell(&self, missing: &str) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if *told == missing {
+            return;
+        }
+        missing.clone_into(&mut told);
+        match missing {
+            "" => info!(target: "plugin/ready", "Plugins are ready"),
+            missing => info!(target: "plugin/ready", "Plugins not ready: {missing:?}"),
+        }
     }
 }
 
@@ -140,9 +156,7 @@ impl Shown {
         }
         let missing = ready.missing();
         if !missing.is_empty() {
-            let names = missing.join(",");
-            info!(target: "plugin/ready", "Plugins not ready: {names:?}");
-            return unavailable(names);
+            return unavailable(missing);
         }
         match phase {
             Phase::Starting => unavailable("Starting".to_owned()),

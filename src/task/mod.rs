@@ -1,5 +1,7 @@
 //! Named, supervised tasks; gates that say whether the server is ready; the order to stop.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -57,16 +59,28 @@ pub struct Readiness {
 }
 
 /// One condition of readiness.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Gate {
     name: &'static str,
     is_open: tokio::sync::watch::Receiver<bool>,
+    why_closed: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").field("name", &self.name).field("is_open", &*self.is_open.borrow()).finish()
+    }
 }
 
 impl Gate {
     /// A gate that is open while the last value sent to the channel is true.
     pub fn new(name: &'static str, is_open: tokio::sync::watch::Receiver<bool>) -> Self {
-        Self { name, is_open }
+        Self { name, is_open, why_closed: Arc::new(String::new) }
+    }
+
+    /// The same with the reason why it is closed, while it is.
+    pub fn because(self, why_closed: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self { why_closed: Arc::new(why_closed), ..self }
     }
 }
 
@@ -76,13 +90,19 @@ impl Readiness {
         self.lock().push(gate);
     }
 
-    /// The names of the gates that are closed, sorted, each once; empty means ready.
-    pub fn closed(&self) -> Vec<&'static str> {
-        let mut names: Vec<_> =
-            self.lock().iter().filter(|gate| !*gate.is_open.borrow()).map(|gate| gate.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+    /// The gates that are closed, sorted, each name once with its reasons: `kubernetes: pods (403 forbidden)`. Empty
+    /// means ready.
+    pub fn closed(&self) -> Vec<String> {
+        let closed: Vec<Gate> = self.lock().iter().filter(|gate| !*gate.is_open.borrow()).cloned().collect();
+        let mut reasons: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for gate in closed {
+            reasons.entry(gate.name).or_default().extend(Some((gate.why_closed)()).filter(|reason| !reason.is_empty()));
+        }
+        let named = reasons.into_iter().map(|(name, reasons)| match reasons.is_empty() {
+            true => name.to_owned(),
+            false => format!("{name}: {}", reasons.into_iter().collect::<Vec<_>>().join("; ")),
+        });
+        named.collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Gate>> {
