@@ -78,6 +78,8 @@ pub struct Cluster {
     pub labels: Option<String>,
     /// How often it is asked.
     pub pace: ApiPace,
+    /// How often what is known is compared with it, about; None: never.
+    pub compare: Option<Duration>,
 }
 
 /// What some directives want of a cluster.
@@ -242,7 +244,12 @@ pub fn clusters(config: &Config) -> HashMap<Cluster, Wanted> {
 
 impl Cluster {
     fn of(kubernetes: &KubernetesConfig) -> Self {
-        Self { source: kubernetes.source.clone(), labels: kubernetes.labels.clone(), pace: kubernetes.apiserver }
+        Self {
+            source: kubernetes.source.clone(),
+            labels: kubernetes.labels.clone(),
+            pace: kubernetes.apiserver,
+            compare: (!kubernetes.compare.is_zero()).then_some(kubernetes.compare),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::task::{Gate, Readiness, Tasks};
 use crate::watch::manifests::Manifests;
-use crate::watch::{self, Settings, WatchError};
+use crate::watch::{self, Settings, Times, Troubles, WatchError};
 
 /// How the clusters of all configurations of a process are reached.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +37,7 @@ pub struct Clusters {
 #[derive(Clone, Debug)]
 struct Running {
     store: Arc<Store>,
+    troubles: Troubles,
     tasks: Tasks,
 }
 
@@ -73,7 +74,10 @@ impl Clusters {
     /// What must be heard of before the server is ready.
     pub fn readiness(&self) -> Readiness {
         let readiness = Readiness::default();
-        self.running.values().for_each(|running| readiness.add(Gate::new("kubernetes", running.store.synced())));
+        for running in self.running.values() {
+            let (store, troubles) = (running.store.clone(), running.troubles.clone());
+            readiness.add(Gate::new("kubernetes", store.synced()).because(move || troubles.unheard(&store)));
+        }
         readiness
     }
 
@@ -151,7 +155,7 @@ async fn start(
     access: &Access,
     metrics: &Arc<Metrics>,
 ) -> Result<Running, WatchError> {
-    let running = Running { store, tasks: Tasks::new() };
+    let mut running = Running { store, troubles: Troubles::default(), tasks: Tasks::new() };
     if let Some(manifests) = access.built_in {
         let mut snapshot = Snapshot::default();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -165,7 +169,9 @@ async fn start(
         context: access.context.clone(),
         labels: cluster.labels.clone(),
         pace: cluster.pace,
+        compare: cluster.compare,
+        times: Times::default(),
     };
-    watch::start(settings, running.store.clone(), metrics.clone(), &running.tasks).await?;
+    running.troubles = watch::start(settings, running.store.clone(), metrics.clone(), &running.tasks).await?;
     Ok(running)
 }

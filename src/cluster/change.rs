@@ -62,6 +62,9 @@ pub enum Change {
     ServiceImport(Service),
     /// A Pod is there, or is different.
     Pod(Pod),
+    /// An object is there, or is different, but cannot be understood. What is known of it stays; where nothing is known,
+    /// as much counts as could be read, if any.
+    Unfit(Resource, ObjectKey, Option<Box<Change>>),
     /// An object is gone.
     Removed(Resource, ObjectKey),
     /// A list begins: objects of this resource that are not named until its end are gone.
@@ -79,7 +82,10 @@ impl Change {
             Self::EndpointSlice(_) => Resource::EndpointSlices,
             Self::ServiceImport(_) => Resource::ServiceImports,
             Self::Pod(_) => Resource::Pods,
-            Self::Removed(resource, _) | Self::ListStarted(resource) | Self::ListEnded(resource) => *resource,
+            Self::Unfit(resource, ..)
+            | Self::Removed(resource, _)
+            | Self::ListStarted(resource)
+            | Self::ListEnded(resource) => *resource,
         }
     }
     /// The same without what no configuration asks for, and without room for more.
@@ -95,6 +101,9 @@ impl Change {
                 service.ports.shrink_to_fit();
                 service.external_addresses.shrink_to_fit();
                 service.external_names.shrink_to_fit();
+            }
+            Self::Unfit(_, _, readable) => {
+                *readable = readable.take().map(|readable| Box::new(readable.restricted_to(kept)));
             }
             Self::Namespace(_) | Self::Removed(..) | Self::ListStarted(_) | Self::ListEnded(_) => {}
         }

@@ -33,6 +33,8 @@ pub struct Service {
     pub external_addresses: Vec<IpAddr>,
     /// Names of the load balancer.
     pub external_names: Vec<String>,
+    /// Whether it chooses its Pods by labels (`spec.selector`); without, somebody else writes its slices.
+    pub has_selector: bool,
     /// Its version when it last changed to DNS.
     pub version: ResourceVersion,
 }

@@ -3,19 +3,26 @@
 //! The names, labels and buckets are CoreDNS's, so that dashboards and alerts go on working; names that CoreDNS has
 //! dropped but alerts still use are there beside the new ones, and our own begin with `landfall_`.
 
+mod watched;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
 use prometheus::{
     Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder, core::Collector, exponential_buckets,
+    TextEncoder, core::Collector, core::Desc, exponential_buckets,
 };
 
 /// What a family gives for one set of labels, for those who keep it at hand.
 pub use prometheus::{Histogram, IntCounter as Counter, IntGauge as Gauge};
 
+pub use self::watched::Watched;
+use self::watched::Watches;
+
 /// All metric families of the process.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "each field is the family of its name; help texts are where it is made")]
 pub struct Metrics {
-    registry: Registry,
+    families: Families,
 
     pub build_info: IntGaugeVec,
     pub panics: IntCounter,
@@ -78,9 +85,10 @@ pub struct Metrics {
     pub landfall_certificate_failures: IntCounterVec,
     pub landfall_watch_lists: IntCounterVec,
     pub landfall_watch_failures: IntCounterVec,
-    pub landfall_watch_last_event_timestamp_seconds: GaugeVec,
-    pub landfall_watch_objects: IntGaugeVec,
+    pub landfall_watch_watches: IntCounterVec,
     pub landfall_watch_decode_errors: IntCounterVec,
+    pub landfall_watch_mismatches: IntCounterVec,
+    watches: Watches,
     pub landfall_upstream_mismatches: IntCounterVec,
 }
 
@@ -96,10 +104,10 @@ const PROXY_PROTO: [&str; 3] = ["proxy_name", "to", "proto"];
 impl Metrics {
     /// Makes and registers all families, with the process's own (`process_*`).
     pub fn new() -> Self {
-        let registry = Registry::new();
+        let families = Families::default();
         #[cfg(target_os = "linux")]
-        must(registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self())));
-        let r = &registry;
+        must(families.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self())));
+        let r = &families;
         let seconds = || buckets(0.00025, 2.0, 16);
         let sizes = || [0., 100., 200., 300., 400., 511., 1023., 2047., 4095., 8291., 16e3, 32e3, 48e3, 64e3].to_vec();
         Self {
@@ -387,35 +395,46 @@ impl Metrics {
                 "Lists and watches that failed.",
                 &["resource", "reason"],
             ),
-            landfall_watch_last_event_timestamp_seconds: register(
-                r,
-                must(GaugeVec::new(
-                    Opts::new("landfall_watch_last_event_timestamp_seconds", "When the API server last said anything."),
-                    &["resource"],
-                )),
-            ),
-            landfall_watch_objects: gauges(r, "landfall_watch_objects", "Objects known.", &["resource"]),
+            landfall_watch_watches: counters(r, "landfall_watch_watches_total", "Watches begun.", &["resource"]),
             landfall_watch_decode_errors: counters(
                 r,
                 "landfall_watch_decode_errors_total",
-                "Objects that could not be read.",
+                "Objects that could not be understood, each time that they came, and addresses and ports that are none.",
                 &["resource"],
             ),
+            landfall_watch_mismatches: counters(
+                r,
+                "landfall_watch_mismatches_total",
+                "Objects that differed from what the watch had told of them (`compare`).",
+                &["resource"],
+            ),
+            watches: register(r, Watches::new()),
             landfall_upstream_mismatches: counters(
                 r,
                 "landfall_upstream_mismatches_total",
                 "Messages from upstreams that answer no question.",
                 &["to"],
             ),
-            registry,
+            families,
         }
+    }
+
+    /// Name, labels and meaning of each family, in the order in which they were made.
+    pub fn families(&self) -> Vec<(String, Vec<String>, String)> {
+        let described = self.families.described.lock().unwrap_or_else(PoisonError::into_inner);
+        described.iter().map(|desc| (desc.fq_name.clone(), desc.variable_labels.clone(), desc.help.clone())).collect()
+    }
+
+    /// A resource of a cluster, as long as it is held.
+    pub fn watch(&self, resource: &'static str) -> Arc<Watched> {
+        self.watches.add(resource)
     }
 
     /// All families in Prometheus's text format.
     pub fn render(&self) -> String {
         let mut text = Vec::new();
         // Writing to memory fails only for families without samples, which are left out.
-        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        let _ = TextEncoder::new().encode(&self.families.registry.gather(), &mut text);
         String::from_utf8_lossy(&text).into_owned()
     }
 }
@@ -426,28 +445,37 @@ impl Default for Metrics {
     }
 }
 
-fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
-    register(registry, must(IntCounter::new(name, help)))
+/// The families that were made.
+#[derive(Debug, Default)]
+struct Families {
+    registry: Registry,
+    described: Mutex<Vec<Desc>>,
 }
 
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    register(registry, must(IntCounterVec::new(Opts::new(name, help), labels)))
+fn counter(families: &Families, name: &str, help: &str) -> IntCounter {
+    register(families, must(IntCounter::new(name, help)))
 }
 
-fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-    register(registry, must(IntGaugeVec::new(Opts::new(name, help), labels)))
+fn counters(families: &Families, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    register(families, must(IntCounterVec::new(Opts::new(name, help), labels)))
 }
 
-fn histograms(registry: &Registry, name: &str, help: &str, labels: &[&str], buckets: Vec<f64>) -> HistogramVec {
-    register(registry, must(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), labels)))
+fn gauges(families: &Families, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    register(families, must(IntGaugeVec::new(Opts::new(name, help), labels)))
+}
+
+fn histograms(families: &Families, name: &str, help: &str, labels: &[&str], buckets: Vec<f64>) -> HistogramVec {
+    register(families, must(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), labels)))
 }
 
 fn buckets(start: f64, factor: f64, count: usize) -> Vec<f64> {
     must(exponential_buckets(start, factor, count))
 }
 
-fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> C {
-    must(registry.register(Box::new(collector.clone())));
+fn register<C: Collector + Clone + 'static>(families: &Families, collector: C) -> C {
+    let mut described = families.described.lock().unwrap_or_else(PoisonError::into_inner);
+    described.extend(collector.desc().into_iter().cloned());
+    must(families.registry.register(Box::new(collector.clone())));
     collector
 }
 

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use k8s_openapi::jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, Error};
 
-use super::object;
+use super::object::{self, Misfit};
 use crate::cluster::{
     Change, Endpoint, EndpointDetails, EndpointSlice, Import, Labels, Namespace, ObjectKey, Pod, Port, Resource,
     ResourceVersion, Service, ServiceKind,
@@ -28,61 +28,81 @@ pub struct Reading {
     pub caused_at: Option<SystemTime>,
     /// Addresses and ports that are none and were left out.
     pub skipped: u64,
+    /// A field that decides answers and is of a wrong type: the change is not all of what was meant.
+    pub misfit: Option<&'static str>,
+}
+
+impl Reading {
+    /// What it makes of the cluster. What is known of an object is better than half of it.
+    pub fn into_change(self, resource: Resource) -> Change {
+        match self.misfit {
+            Some(_) if !matches!(self.change, Change::Removed(..)) => {
+                Change::Unfit(resource, self.key, Some(Box::new(self.change)))
+            }
+            Some(_) | None => self.change,
+        }
+    }
 }
 
 /// Reads an object of a resource. Fails only where nobody could say which object it is.
 pub fn read<'de, D: Deserializer<'de>>(resource: Resource, deserializer: D) -> Result<Reading, D::Error> {
     let mut skipped = 0;
-    let (metadata, change) = match resource {
+    let (metadata, misfit, change) = match resource {
         Resource::Namespaces => {
             let object = object::Namespace::deserialize(deserializer)?;
             let name = object.metadata.name.as_str().into();
-            let labels = object.metadata.labels.clone();
-            (object.metadata, Some(Change::Namespace(Namespace { name, labels })))
+            let labels = Labels::clone(&object.metadata.labels);
+            let misfit = object.misfit();
+            (object.metadata, misfit, Some(Change::Namespace(Namespace { name, labels })))
         }
         Resource::Services => {
             let object = object::Service::deserialize(deserializer)?;
-            let service = service(&object, &mut skipped);
-            (object.metadata, Some(Change::Service(service)))
+            let (misfit, service) = (object.misfit(), service(&object, &mut skipped));
+            (object.metadata, misfit, Some(Change::Service(service)))
         }
         Resource::EndpointSlices => {
             let object = object::EndpointSlice::deserialize(deserializer)?;
-            let slice = endpoint_slice(&object, &mut skipped);
-            (object.metadata, Some(Change::EndpointSlice(slice)))
+            let (misfit, slice) = (object.misfit(), endpoint_slice(&object, &mut skipped));
+            (object.metadata, misfit, Some(Change::EndpointSlice(slice)))
         }
         Resource::ServiceImports => {
             let object = object::ServiceImport::deserialize(deserializer)?;
-            let import = service_import(&object, &mut skipped);
-            (object.metadata, Some(Change::ServiceImport(import)))
+            let (misfit, import) = (object.misfit(), service_import(&object, &mut skipped));
+            (object.metadata, misfit, Some(Change::ServiceImport(import)))
         }
         Resource::Pods => {
             let object = object::Pod::deserialize(deserializer)?;
             let pod = is_served(&object).then(|| Change::Pod(pod(&object, &mut skipped)));
-            (object.metadata, pod)
+            let misfit = object.misfit();
+            (object.metadata, misfit, pod)
         }
     };
-    if metadata.name.is_empty() || (metadata.namespace.is_empty() && resource != Resource::Namespaces) {
-        return Err(D::Error::custom("the object has no name or no namespace"));
-    }
-    let key = key(resource, &metadata);
+    let key = key(resource, &metadata).ok_or_else(|| D::Error::custom("the object has no name or no namespace"))?;
     Ok(Reading {
         change: change.unwrap_or_else(|| Change::Removed(resource, key.clone())),
         caused_at: caused_at(&metadata),
         key,
-        labels: metadata.labels,
+        labels: Labels::clone(&metadata.labels),
         resource_version: metadata.resource_version,
         skipped,
+        misfit,
     })
 }
 
-fn key(resource: Resource, metadata: &object::Metadata) -> ObjectKey {
+/// Which object it is and its version, where no more than that can be read of it.
+pub fn read_key<'de, D: Deserializer<'de>>(resource: Resource, deserializer: D) -> Option<(ObjectKey, String)> {
+    let metadata = object::Namespace::deserialize(deserializer).ok()?.metadata;
+    Some((key(resource, &metadata)?, metadata.resource_version))
+}
+
+fn key(resource: Resource, metadata: &object::Metadata) -> Option<ObjectKey> {
     let namespace = match resource {
         Resource::Namespaces => "",
         Resource::Services | Resource::EndpointSlices | Resource::ServiceImports | Resource::Pods => {
-            metadata.namespace.as_str()
+            stated(&metadata.namespace)?
         }
     };
-    ObjectKey { namespace: namespace.into(), name: metadata.name.as_str().into() }
+    Some(ObjectKey { namespace: namespace.into(), name: stated(&metadata.name)?.into() })
 }
 
 fn caused_at(metadata: &object::Metadata) -> Option<SystemTime> {
@@ -92,7 +112,7 @@ fn caused_at(metadata: &object::Metadata) -> Option<SystemTime> {
 fn service(object: &object::Service, skipped: &mut u64) -> Service {
     let spec = &object.spec;
     let ingress = &object.status.load_balancer.ingress;
-    let external = spec.external_ips.iter().chain(ingress.iter().map(|ingress| &ingress.ip));
+    let external = spec.external_ips.iter().chain(ingress.iter().map(|ingress| &*ingress.ip));
     Service {
         namespace: object.metadata.namespace.as_str().into(),
         name: object.metadata.name.as_str().into(),
@@ -101,18 +121,19 @@ fn service(object: &object::Service, skipped: &mut u64) -> Service {
         external_addresses: addresses(external, skipped),
         external_names: ingress
             .iter()
-            .map(|ingress| &ingress.hostname)
+            .map(|ingress| &*ingress.hostname)
             .filter(|name| !name.is_empty())
             .cloned()
             .collect(),
+        has_selector: spec.selector.0,
         version: ResourceVersion::parse(&object.metadata.resource_version),
     }
 }
 
 fn service_kind(spec: &object::ServiceSpec, skipped: &mut u64) -> ServiceKind {
     // clusterIPs came with dual stack; before it, and in terse manifests, clusterIP stands alone.
-    let written = if spec.cluster_ips.is_empty() { std::slice::from_ref(&spec.cluster_ip) } else { &spec.cluster_ips };
-    if spec.service_type == "ExternalName" {
+    let written = if spec.cluster_ips.is_empty() { std::slice::from_ref(&*spec.cluster_ip) } else { &spec.cluster_ips };
+    if *spec.service_type == "ExternalName" {
         ServiceKind::ExternalName(spec.external_name.clone())
     } else if written.first().is_some_and(|first| first == "None") {
         ServiceKind::Headless
@@ -128,11 +149,12 @@ fn service_import(object: &object::ServiceImport, skipped: &mut u64) -> Service 
         name: object.metadata.name.as_str().into(),
         kind: match spec.import_type.as_str() {
             "Headless" => ServiceKind::Headless,
-            _ => ServiceKind::ClusterIp(addresses(&spec.ips, skipped)),
+            _ => ServiceKind::ClusterIp(addresses(spec.ips.iter(), skipped)),
         },
         ports: spec.ports.iter().filter_map(|port| service_port(port, skipped)).collect(),
         external_addresses: Vec::new(),
         external_names: Vec::new(),
+        has_selector: false,
         version: ResourceVersion::parse(&object.metadata.resource_version),
     }
 }
@@ -145,12 +167,12 @@ fn service_port(port: &object::Port, skipped: &mut u64) -> Option<Port> {
 }
 
 fn port(port: &object::Port) -> Port {
-    let protocol = if port.protocol.is_empty() { "TCP" } else { &port.protocol };
-    Port { name: port.name.clone(), protocol: protocol.to_owned(), number: port.port }
+    let protocol = if port.protocol.is_empty() { "TCP" } else { port.protocol.as_str() };
+    Port { name: port.name.clone(), protocol: protocol.to_owned(), number: *port.port }
 }
 
 fn endpoint_slice(object: &object::EndpointSlice, skipped: &mut u64) -> EndpointSlice {
-    let has_names = object.address_type == "FQDN";
+    let has_names = *object.address_type == "FQDN";
     let label = |name: &str| object.metadata.labels.get(name).and_then(|value| stated(value));
     let import =
         label("multicluster.kubernetes.io/service-name").zip(label("multicluster.kubernetes.io/source-cluster"));
@@ -169,9 +191,9 @@ fn endpoint_slice(object: &object::EndpointSlice, skipped: &mut u64) -> Endpoint
 fn endpoint(read: &object::Endpoint, has_names: bool, skipped: &mut u64) -> Endpoint {
     let (addresses, names) = match has_names {
         true => (Vec::new(), read.addresses.iter().filter(|name| !name.is_empty()).cloned().collect()),
-        false => (addresses(&read.addresses, skipped), Vec::new()),
+        false => (addresses(read.addresses.iter(), skipped), Vec::new()),
     };
-    let is_pod = read.target_ref.kind == "Pod";
+    let is_pod = *read.target_ref.kind == "Pod";
     let details = EndpointDetails {
         names,
         hostname: stated(&read.hostname).map(Box::from),
@@ -191,14 +213,14 @@ fn pod(object: &object::Pod, skipped: &mut u64) -> Pod {
     let status = &object.status;
     // Unlike CoreDNS: all of podIPs count, so that a dual-stack Pod has both of its names.
     let addresses = match status.pod_ips.is_empty() {
-        true => addresses([&status.pod_ip], skipped),
-        false => addresses(status.pod_ips.iter().map(|address| &address.ip), skipped),
+        true => addresses([&*status.pod_ip], skipped),
+        false => addresses(status.pod_ips.iter().map(|address| &*address.ip), skipped),
     };
     Pod {
         namespace: object.metadata.namespace.as_str().into(),
         name: object.metadata.name.as_str().into(),
         addresses: addresses.into(),
-        labels: (!object.metadata.labels.is_empty()).then(|| Box::new(object.metadata.labels.clone())),
+        labels: (!object.metadata.labels.is_empty()).then(|| Box::new(Labels::clone(&object.metadata.labels))),
         is_on_host_network: object.spec.host_network.unwrap_or(false),
     }
 }
@@ -390,6 +412,42 @@ mod tests {
             "annotations": {"other": 7, "endpoints.kubernetes.io/last-change-trigger-time": "1970-01-01T00:00:10.5Z"}}}"#;
         let caused_at = reading(Resource::EndpointSlices, json).caused_at.expect("a time");
         assert_eq!(caused_at.duration_since(SystemTime::UNIX_EPOCH).expect("later").as_millis(), 10_500);
+    }
+
+    #[test]
+    fn a_field_of_a_wrong_type_is_named_and_the_rest_is_read() {
+        let check = |resource, fields: &str, misfit: Option<&str>| {
+            let json = format!(r#"{{"metadata": {{"name": "web", "namespace": "shop"}}, {fields}}}"#);
+            assert_eq!(reading(resource, &json).misfit, misfit, "{fields}");
+        };
+        check(Resource::Services, r#""spec": "none""#, Some("spec"));
+        check(Resource::Services, r#""spec": {"clusterIP": 7, "ports": 8}"#, Some("spec.clusterIP"));
+        check(Resource::Services, r#""spec": {"clusterIPs": ["10.0.0.1", {}]}"#, Some("spec.clusterIPs"));
+        check(Resource::Services, r#""spec": {"ports": [{"port": 70000}]}"#, Some("spec.ports"));
+        check(Resource::Services, r#""spec": {"ports": null, "type": null, "future": [7]}, "status": {}"#, None);
+        check(Resource::EndpointSlices, r#""endpoints": {}"#, Some("endpoints"));
+        check(Resource::EndpointSlices, r#""endpoints": [{"addresses": "10.0.0.1"}]"#, Some("endpoints.addresses"));
+        check(
+            Resource::EndpointSlices,
+            r#""endpoints": [{"conditions": {"ready": "yes"}}]"#,
+            Some("endpoints.conditions.ready"),
+        );
+        check(Resource::EndpointSlices, r#""addressType": [], "endpoints": null"#, Some("addressType"));
+        check(Resource::Pods, r#""status": {"podIPs": [7]}"#, Some("status.podIPs"));
+        check(Resource::Pods, r#""status": {"podIPs": [{"ip": 7}]}"#, Some("status.podIPs.ip"));
+        check(Resource::ServiceImports, r#""spec": {"ips": "10.0.0.1"}"#, Some("spec.ips"));
+        let labels = r#"{"metadata": {"name": "shop", "labels": ["x"]}}"#;
+        assert_eq!(reading(Resource::Namespaces, labels).misfit, Some("metadata.labels"));
+    }
+
+    #[test]
+    fn an_object_of_which_only_the_key_can_be_read_has_that() {
+        let json =
+            r#"{"metadata": {"name": "web", "namespace": "shop", "resourceVersion": "7"}, "spec": {}, "spec": {}}"#;
+        assert!(read(Resource::Services, &mut serde_json::Deserializer::from_str(json)).is_err());
+        let key = ObjectKey { namespace: "shop".into(), name: "web".into() };
+        let found = read_key(Resource::Services, &mut serde_json::Deserializer::from_str(json));
+        assert_eq!(found, Some((key, "7".to_owned())));
     }
 
     #[test]

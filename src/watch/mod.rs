@@ -2,7 +2,7 @@
 //!
 //! [`start`] is the one entry. `source` finds the API server and the credentials, `reflector` lists and watches one
 //! resource, `object` holds the slim types that JSON and YAML are read into, `convert` makes changes of them, `pace` bounds the requests,
-//! `owner` is the task that applies changes and publishes snapshots, [`manifests`] reads files. Nothing here knows DNS.
+//! [`Times`] says how long they take, [`Troubles`] why they fail, `owner` is the task that applies changes and publishes snapshots, [`manifests`] reads files. Nothing here knows DNS.
 
 mod convert;
 mod lenient;
@@ -12,14 +12,18 @@ mod owner;
 mod pace;
 mod reflector;
 mod source;
+mod times;
+mod troubles;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use self::owner::Owner;
-use self::reflector::Reflector;
+use self::reflector::{Context, Reflector};
 use self::source::Source;
 use crate::cluster::{InvalidSelector, Resource, Selector, Store};
 use crate::config::directive::{ApiPace, ObjectSource};
@@ -27,6 +31,8 @@ use crate::metrics::Metrics;
 use crate::task::Tasks;
 
 pub use self::source::SourceError;
+pub use self::times::Times;
+pub use self::troubles::Troubles;
 
 /// What is watched, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +47,10 @@ pub struct Settings {
     pub labels: Option<String>,
     /// How often the API server may be asked.
     pub pace: ApiPace,
+    /// How often what is known is compared with what is there, about; None: never.
+    pub compare: Option<Duration>,
+    /// How long everything takes.
+    pub times: Times,
 }
 
 /// Why nothing can be watched.
@@ -55,32 +65,43 @@ pub enum WatchError {
 }
 
 /// Starts the tasks that keep `store` up to date with the resources that it wants; they end when `tasks` stop. Reads
-/// credentials, but does not wait for the API server: whether it answers shows in the store.
+/// credentials, but does not wait for the API server: whether it answers shows in the store, and why not in what is returned.
 pub async fn start(
     settings: Settings,
     store: Arc<Store>,
     metrics: Arc<Metrics>,
     tasks: &Tasks,
-) -> Result<(), WatchError> {
+) -> Result<Troubles, WatchError> {
     let selector = settings.labels.as_deref().map(Selector::parse).transpose()?;
     let source = source::find(&settings).await?;
     let (updates, received) = mpsc::channel(owner::QUEUE_LENGTH);
-    let wanted = store.wanted().to_vec();
-    let owner = Owner::new(store, metrics.clone(), received);
+    let watched: BTreeMap<_, _> =
+        store.wanted().iter().map(|resource| (*resource, metrics.watch(resource.plural()))).collect();
+    let troubles = Troubles::default();
+    let owner = Owner::new(store, metrics.clone(), watched.clone(), received);
     tasks.spawn("cluster", |stop| owner.run(stop));
     match source {
         Source::Manifests(path) => {
             tasks.spawn("manifests", |stop| manifests::follow(path, selector, updates, stop));
         }
         Source::Api(server) => {
-            for resource in wanted {
-                let labels = settings.labels.clone();
-                let reflector = Reflector::new(server.clone(), resource, labels, updates.clone(), metrics.clone());
+            for (resource, watched) in watched {
+                let context = Context {
+                    server: server.clone(),
+                    labels: settings.labels.clone(),
+                    compare: settings.compare,
+                    times: settings.times,
+                    updates: updates.clone(),
+                    metrics: metrics.clone(),
+                    watched,
+                    troubles: troubles.clone(),
+                };
+                let reflector = Reflector::new(resource, context);
                 tasks.spawn(task_name(resource), |stop| reflector.run(stop));
             }
         }
     }
-    Ok(())
+    Ok(troubles)
 }
 
 fn task_name(resource: Resource) -> &'static str {
@@ -101,7 +122,8 @@ mod tests {
 
     fn settings(source: ObjectSource, labels: &str) -> Settings {
         let labels = (!labels.is_empty()).then(|| labels.to_owned());
-        Settings { source, kubeconfig: None, context: None, labels, pace: ApiPace::default() }
+        let (pace, times) = (ApiPace::default(), Times::default());
+        Settings { source, kubeconfig: None, context: None, labels, pace, compare: None, times }
     }
 
     fn store() -> Arc<Store> {

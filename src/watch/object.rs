@@ -1,13 +1,12 @@
 //! What is read of Kubernetes objects: the fields that an answer can depend on, from JSON or from YAML. Only an object
-//! that is no object at all cannot be read; a field of the wrong type counts as missing.
+//! that is no object at all cannot be read; a field of the wrong type counts as missing, and `misfit` names it.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::MapAccess;
-use serde::de::value::MapAccessDeserializer;
 
-use super::lenient::{Lenient, lenient};
+use super::lenient::{Field, HasEntries, Lenient, lenient, part};
 
 /// `metadata` of every kind.
 #[derive(Debug, Default, Deserialize)]
@@ -19,8 +18,7 @@ pub struct Metadata {
     pub namespace: String,
     #[serde(deserialize_with = "lenient")]
     pub resource_version: String,
-    #[serde(deserialize_with = "lenient")]
-    pub labels: BTreeMap<String, String>,
+    pub labels: Field<BTreeMap<String, String>>,
     #[serde(deserialize_with = "lenient")]
     pub annotations: Annotations,
 }
@@ -51,66 +49,58 @@ pub struct Namespace {
 pub struct Service {
     #[serde(deserialize_with = "lenient")]
     pub metadata: Metadata,
-    #[serde(deserialize_with = "lenient")]
-    pub spec: ServiceSpec,
-    #[serde(deserialize_with = "lenient")]
-    pub status: ServiceStatus,
+    pub spec: Field<ServiceSpec>,
+    pub status: Field<ServiceStatus>,
 }
 
 /// `spec` of a Service.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ServiceSpec {
-    #[serde(rename = "type", deserialize_with = "lenient")]
-    pub service_type: String,
-    #[serde(rename = "clusterIP", deserialize_with = "lenient")]
-    pub cluster_ip: String,
-    #[serde(rename = "clusterIPs", deserialize_with = "lenient")]
-    pub cluster_ips: Vec<String>,
-    #[serde(rename = "externalIPs", deserialize_with = "lenient")]
-    pub external_ips: Vec<String>,
+    #[serde(rename = "type")]
+    pub service_type: Field<String>,
+    #[serde(rename = "clusterIP")]
+    pub cluster_ip: Field<String>,
+    #[serde(rename = "clusterIPs")]
+    pub cluster_ips: Field<Vec<String>>,
+    #[serde(rename = "externalIPs")]
+    pub external_ips: Field<Vec<String>>,
+    pub external_name: Field<String>,
+    /// Whether Pods are chosen by labels; without, somebody else writes the slices.
     #[serde(deserialize_with = "lenient")]
-    pub external_name: String,
-    #[serde(deserialize_with = "lenient")]
-    pub ports: Vec<Port>,
+    pub selector: HasEntries,
+    pub ports: Field<Vec<Port>>,
 }
 
 /// `status` of a Service.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ServiceStatus {
-    #[serde(deserialize_with = "lenient")]
-    pub load_balancer: LoadBalancer,
+    pub load_balancer: Field<LoadBalancer>,
 }
 
 /// `status.loadBalancer` of a Service.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct LoadBalancer {
-    #[serde(deserialize_with = "lenient")]
-    pub ingress: Vec<Ingress>,
+    pub ingress: Field<Vec<Ingress>>,
 }
 
 /// One point of entry of a load balancer.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Ingress {
-    #[serde(deserialize_with = "lenient")]
-    pub ip: String,
-    #[serde(deserialize_with = "lenient")]
-    pub hostname: String,
+    pub ip: Field<String>,
+    pub hostname: Field<String>,
 }
 
 /// A port of a Service or an EndpointSlice.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Port {
-    #[serde(deserialize_with = "lenient")]
-    pub name: String,
-    #[serde(deserialize_with = "lenient")]
-    pub protocol: String,
-    #[serde(deserialize_with = "lenient")]
-    pub port: Option<u16>,
+    pub name: Field<String>,
+    pub protocol: Field<String>,
+    pub port: Field<Option<u16>>,
 }
 
 /// A ServiceImport: v1alpha1 and v1beta1 have the same fields.
@@ -119,20 +109,17 @@ pub struct Port {
 pub struct ServiceImport {
     #[serde(deserialize_with = "lenient")]
     pub metadata: Metadata,
-    #[serde(deserialize_with = "lenient")]
-    pub spec: ServiceImportSpec,
+    pub spec: Field<ServiceImportSpec>,
 }
 
 /// `spec` of a ServiceImport.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ServiceImportSpec {
-    #[serde(rename = "type", deserialize_with = "lenient")]
-    pub import_type: String,
-    #[serde(deserialize_with = "lenient")]
-    pub ips: Vec<String>,
-    #[serde(deserialize_with = "lenient")]
-    pub ports: Vec<Port>,
+    #[serde(rename = "type")]
+    pub import_type: Field<String>,
+    pub ips: Field<Vec<String>>,
+    pub ports: Field<Vec<Port>>,
 }
 
 /// An EndpointSlice.
@@ -141,46 +128,35 @@ pub struct ServiceImportSpec {
 pub struct EndpointSlice {
     #[serde(deserialize_with = "lenient")]
     pub metadata: Metadata,
-    #[serde(deserialize_with = "lenient")]
-    pub address_type: String,
-    #[serde(deserialize_with = "lenient")]
-    pub endpoints: Vec<Endpoint>,
-    #[serde(deserialize_with = "lenient")]
-    pub ports: Vec<Port>,
+    pub address_type: Field<String>,
+    pub endpoints: Field<Vec<Endpoint>>,
+    pub ports: Field<Vec<Port>>,
 }
 
 /// An endpoint of an EndpointSlice.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Endpoint {
-    #[serde(deserialize_with = "lenient")]
-    pub addresses: Vec<String>,
-    #[serde(deserialize_with = "lenient")]
-    pub conditions: Conditions,
-    #[serde(deserialize_with = "lenient")]
-    pub hostname: String,
-    #[serde(deserialize_with = "lenient")]
-    pub target_ref: Reference,
-    #[serde(deserialize_with = "lenient")]
-    pub zone: String,
+    pub addresses: Field<Vec<String>>,
+    pub conditions: Field<Conditions>,
+    pub hostname: Field<String>,
+    pub target_ref: Field<Reference>,
+    pub zone: Field<String>,
 }
 
 /// `conditions` of an endpoint.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Conditions {
-    #[serde(deserialize_with = "lenient")]
-    pub ready: Option<bool>,
+    pub ready: Field<Option<bool>>,
 }
 
 /// `targetRef` of an endpoint.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Reference {
-    #[serde(deserialize_with = "lenient")]
-    pub kind: String,
-    #[serde(deserialize_with = "lenient")]
-    pub name: String,
+    pub kind: Field<String>,
+    pub name: Field<String>,
 }
 
 /// A Pod.
@@ -189,46 +165,41 @@ pub struct Reference {
 pub struct Pod {
     #[serde(deserialize_with = "lenient")]
     pub metadata: Metadata,
-    #[serde(deserialize_with = "lenient")]
-    pub spec: PodSpec,
-    #[serde(deserialize_with = "lenient")]
-    pub status: PodStatus,
+    pub spec: Field<PodSpec>,
+    pub status: Field<PodStatus>,
 }
 
 /// `spec` of a Pod.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct PodSpec {
-    #[serde(deserialize_with = "lenient")]
-    pub host_network: Option<bool>,
+    pub host_network: Field<Option<bool>>,
 }
 
 /// `status` of a Pod.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct PodStatus {
-    #[serde(deserialize_with = "lenient")]
-    pub phase: String,
-    #[serde(rename = "podIP", deserialize_with = "lenient")]
-    pub pod_ip: String,
-    #[serde(rename = "podIPs", deserialize_with = "lenient")]
-    pub pod_ips: Vec<PodIp>,
+    pub phase: Field<String>,
+    #[serde(rename = "podIP")]
+    pub pod_ip: Field<String>,
+    #[serde(rename = "podIPs")]
+    pub pod_ips: Field<Vec<PodIp>>,
 }
 
 /// An address of a Pod.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct PodIp {
-    #[serde(deserialize_with = "lenient")]
-    pub ip: String,
+    pub ip: Field<String>,
 }
 
 /// Parts of objects are made from maps.
 macro_rules! from_map {
     ($($part:ident)*) => {$(
         impl Lenient for $part {
-            fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
-                Self::deserialize(MapAccessDeserializer::new(map))
+            fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Field<Self>, A::Error> {
+                part(map)
             }
         }
     )*};
@@ -236,3 +207,91 @@ macro_rules! from_map {
 
 from_map!(Metadata Annotations ServiceSpec ServiceStatus LoadBalancer Ingress Port ServiceImportSpec Endpoint Conditions);
 from_map!(Reference PodSpec PodStatus PodIp);
+
+/// Which field that decides answers is of a wrong type; None: what was read is what was meant.
+pub trait Misfit {
+    /// The first such field.
+    fn misfit(&self) -> Option<&'static str>;
+}
+
+impl Misfit for Namespace {
+    fn misfit(&self) -> Option<&'static str> {
+        first_unfit([("metadata.labels", self.metadata.labels.is_unfit())])
+    }
+}
+
+impl Misfit for Service {
+    fn misfit(&self) -> Option<&'static str> {
+        let (spec, status) = (&self.spec, &self.status);
+        let ingress = &status.load_balancer.ingress;
+        first_unfit([
+            ("spec", spec.is_unfit()),
+            ("spec.type", spec.service_type.is_unfit()),
+            ("spec.clusterIP", spec.cluster_ip.is_unfit()),
+            ("spec.clusterIPs", spec.cluster_ips.is_unfit()),
+            ("spec.externalIPs", spec.external_ips.is_unfit()),
+            ("spec.externalName", spec.external_name.is_unfit()),
+            ("spec.ports", are_unfit(&spec.ports)),
+            ("status", status.is_unfit()),
+            ("status.loadBalancer", status.load_balancer.is_unfit()),
+            ("status.loadBalancer.ingress", ingress.is_unfit()),
+            ("status.loadBalancer.ingress.ip", ingress.iter().any(|ingress| ingress.ip.is_unfit())),
+            ("status.loadBalancer.ingress.hostname", ingress.iter().any(|ingress| ingress.hostname.is_unfit())),
+        ])
+    }
+}
+
+impl Misfit for ServiceImport {
+    fn misfit(&self) -> Option<&'static str> {
+        first_unfit([
+            ("spec", self.spec.is_unfit()),
+            ("spec.type", self.spec.import_type.is_unfit()),
+            ("spec.ips", self.spec.ips.is_unfit()),
+            ("spec.ports", are_unfit(&self.spec.ports)),
+        ])
+    }
+}
+
+impl Misfit for EndpointSlice {
+    fn misfit(&self) -> Option<&'static str> {
+        let any = |is_unfit: fn(&Endpoint) -> bool| self.endpoints.iter().any(is_unfit);
+        first_unfit([
+            ("metadata.labels", self.metadata.labels.is_unfit()),
+            ("addressType", self.address_type.is_unfit()),
+            ("ports", are_unfit(&self.ports)),
+            ("endpoints", self.endpoints.is_unfit()),
+            ("endpoints.addresses", any(|endpoint| endpoint.addresses.is_unfit())),
+            ("endpoints.conditions", any(|endpoint| endpoint.conditions.is_unfit())),
+            ("endpoints.conditions.ready", any(|endpoint| endpoint.conditions.ready.is_unfit())),
+            ("endpoints.hostname", any(|endpoint| endpoint.hostname.is_unfit())),
+            ("endpoints.targetRef", any(|endpoint| endpoint.target_ref.is_unfit())),
+            ("endpoints.targetRef.kind", any(|endpoint| endpoint.target_ref.kind.is_unfit())),
+            ("endpoints.targetRef.name", any(|endpoint| endpoint.target_ref.name.is_unfit())),
+            ("endpoints.zone", any(|endpoint| endpoint.zone.is_unfit())),
+        ])
+    }
+}
+
+impl Misfit for Pod {
+    fn misfit(&self) -> Option<&'static str> {
+        let status = &self.status;
+        first_unfit([
+            ("spec", self.spec.is_unfit()),
+            ("spec.hostNetwork", self.spec.host_network.is_unfit()),
+            ("status", status.is_unfit()),
+            ("status.phase", status.phase.is_unfit()),
+            ("status.podIP", status.pod_ip.is_unfit()),
+            ("status.podIPs", status.pod_ips.is_unfit()),
+            ("status.podIPs.ip", status.pod_ips.iter().any(|address| address.ip.is_unfit())),
+        ])
+    }
+}
+
+fn are_unfit(ports: &Field<Vec<Port>>) -> bool {
+    let is_unfit = |port: &Port| port.name.is_unfit() || port.protocol.is_unfit() || port.port.is_unfit();
+    ports.is_unfit() || ports.iter().any(is_unfit)
+}
+
+fn first_unfit<const N: usize>(fields: [(&'static str, bool); N]) -> Option<&'static str> {
+    fields.into_iter().find_map(|(name, is_unfit)| is_unfit.then_some(name))
+}

@@ -2,9 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::client::{Body, ClientBuilder, ConfigExt};
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
+use tower::{BoxError, ServiceExt};
 
 use super::Settings;
 use super::pace::Pace;
@@ -128,15 +134,43 @@ fn connect(mut config: Config, pace: Pace) -> Result<ApiServer, SourceError> {
     let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
     // kube's own retries would hide a failing API server for minutes; ours follow each failure at once.
     config.default_retry = false;
-    config.connect_timeout = Some(std::time::Duration::from_secs(10));
     let agent = concat!("Landfall/", env!("CARGO_PKG_VERSION"));
     if let (Ok(name), Ok(value)) = ("user-agent".parse(), agent.parse()) {
         config.headers.push((name, value));
     }
-    match Client::try_from(config) {
+    match client(config) {
         Ok(client) => Ok(ApiServer { client, host, pace: Arc::new(pace) }),
         Err(source) => Err(SourceError::Credentials { host, source: Box::new(source) }),
     }
+}
+
+/// kube's client over connections of our own.
+fn client(config: Config) -> Result<Client, kube::Error> {
+    if config.proxy_url.is_some() {
+        return Client::try_from(config);
+    }
+    let connector = config.rustls_https_connector_with_connector(connector())?;
+    let http: HttpClient<_, Body> = HttpClient::builder(TokioExecutor::new()).build(connector);
+    let builder = ClientBuilder::new(http.map_err(BoxError::from), config.default_namespace.clone());
+    let builder = builder.with_layer(&config.extra_headers_layer()?);
+    Ok(match config.auth_layer()? {
+        Some(auth) => builder.with_layer(&auth).with_layer(&config.base_uri_layer()).build(),
+        None => builder.with_layer(&config.base_uri_layer()).build(),
+    })
+}
+
+/// Connections to a machine that is gone end within half a minute, whether they wait or have something to say.
+fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(Duration::from_secs(10)));
+    connector.set_keepalive(Some(Duration::from_secs(10)));
+    connector.set_keepalive_interval(Some(Duration::from_secs(5)));
+    connector.set_keepalive_retries(Some(3));
+    #[cfg(target_os = "linux")]
+    connector.set_tcp_user_timeout(Some(Duration::from_secs(25)));
+    connector
 }
 
 #[cfg(test)]
@@ -144,7 +178,8 @@ mod tests {
     use super::*;
 
     fn settings(source: ObjectSource) -> Settings {
-        Settings { source, kubeconfig: None, context: None, labels: None, pace: Default::default() }
+        let (pace, times) = Default::default();
+        Settings { source, kubeconfig: None, context: None, labels: None, pace, compare: None, times }
     }
 
     #[tokio::test]

@@ -51,7 +51,12 @@ fn the_page_of_differences_has_everything_that_is_left_out() {
 }
 
 #[test]
-fn the_configuration_page_has_every_directive_as_the_code_has_it() {
+fn the_configuration_page_has_every_directive_and_every_metric_of_ours_as_the_code_has_them() {
+    check_section("docs/configuration.md", "directives", &directives());
+    check_section("docs/configuration.md", "metrics", &metrics());
+}
+
+fn directives() -> String {
     let mut text = String::new();
     for known in REFERENCES {
         text.push_str(&format!("\n### {}\n\n`{}`\n\n{}\n\n", known.name, known.syntax, known.summary));
@@ -64,5 +69,16 @@ fn the_configuration_page_has_every_directive_as_the_code_has_it() {
         }
         text.push_str(&format!("\n```\n{}\n```\n", known.example));
     }
-    check_section("docs/configuration.md", "directives", &text);
+    text
+}
+
+fn metrics() -> String {
+    let mut text = "| metric | labels | meaning |\n|---|---|---|\n".to_owned();
+    for (name, labels, meaning) in landfall::metrics::Metrics::new().families() {
+        if name.starts_with("landfall_") {
+            let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+            text.push_str(&format!("| `{name}` | {} | {meaning} |\n", labels.join(", ")));
+        }
+    }
+    text
 }

@@ -16,19 +16,20 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// Dependencies with exclusive owners.
-const OWNERS: [(&str, &[&str]); 14] = [
+const OWNERS: [(&str, &[&str]); 15] = [
     ("data_encoding", &["dns", "upstream"]),
     ("h2", &["upstream"]),
     ("hickory_proto", &["dns"]),
-    ("http", &["upstream"]),
+    ("http", &["upstream", "watch"]),
     ("kube", &["watch"]),
     ("k8s_openapi", &["watch"]),
     ("clap", &["cli"]),
     ("axum", &["admin"]),
     ("prometheus", &["metrics"]),
     ("tokio_rustls", &["admin", "listen", "upstream"]),
-    ("hyper", &["listen"]),
+    ("hyper", &["listen", "watch"]),
     ("quinn", &["listen"]),
+    ("tower", &["watch"]),
     ("rustls_platform_verifier", &["upstream"]),
     ("socket2", &["admin", "listen", "upstream"]),
 ];

@@ -72,7 +72,7 @@ impl<T: Object> ByName<T> {
     /// Makes an object what it is now. None: it was so already; otherwise what it is and what it was.
     pub fn set(&mut self, object: T) -> Option<(Arc<T>, Option<Arc<T>>)> {
         if self.get(object.namespace(), object.name()).is_some_and(|before| **before == object) {
-            self.name(&object);
+            self.name(object.namespace(), object.name());
             return None;
         }
         let object = Arc::new(object);
@@ -82,14 +82,15 @@ impl<T: Object> ByName<T> {
         Some((object, before.map(|entry| entry.object)))
     }
 
-    /// Notes that the list that is under way names an object.
-    fn name(&mut self, object: &T) {
-        let place = place(self.hash(object.namespace(), object.name()), object.namespace(), object.name());
-        if self.is_listing
-            && let Some(entry) = self.table.get_mut(place)
-        {
-            entry.list = self.list;
+    /// Notes that the list that is under way, if there is one, names an object. Returns whether it is there.
+    pub fn name(&mut self, namespace: &str, name: &str) -> bool {
+        let place = place(self.hash(namespace, name), namespace, name);
+        if !self.is_listing {
+            return self.table.get(place).is_some();
         }
+        let Some(entry) = self.table.get_mut(place) else { return false };
+        entry.list = self.list;
+        true
     }
 
     /// Takes an object away.

@@ -172,6 +172,10 @@ impl Snapshot {
             Change::ServiceImport(import) => self.set_import(import),
             Change::EndpointSlice(slice) => self.set_slice(slice),
             Change::Pod(pod) => self.set_pod(pod),
+            Change::Unfit(resource, key, readable) => {
+                let is_known = self.name(resource, &key);
+                readable.filter(|_| !is_known).is_some_and(|readable| self.apply(*readable, now_unix))
+            }
             Change::Removed(resource, key) => self.remove(resource, &key),
             Change::ListStarted(resource) => {
                 self.start_list(resource);
@@ -192,6 +196,24 @@ impl Snapshot {
             Resource::ServiceImports => self.imports.start_list(),
             Resource::EndpointSlices => self.slices.start_list(),
             Resource::Pods => self.pods.start_list(),
+        }
+    }
+
+    /// Numbers it after a snapshot that was published before it: two in one second, or while the clock is set back, are
+    /// two to a secondary.
+    pub fn renumber_after(&mut self, published: u32) {
+        self.serial = self.serial.max(published.saturating_add(1));
+    }
+
+    /// Notes that a list names an object, of which no more is known than that; returns whether it was there before.
+    fn name(&mut self, resource: Resource, key: &ObjectKey) -> bool {
+        let (namespace, name) = (&*key.namespace, &*key.name);
+        match resource {
+            Resource::Namespaces => self.namespaces.name("", name),
+            Resource::Services => self.services.name(namespace, name),
+            Resource::ServiceImports => self.imports.name(namespace, name),
+            Resource::EndpointSlices => self.slices.name(namespace, name),
+            Resource::Pods => self.pods.name(namespace, name),
         }
     }
 

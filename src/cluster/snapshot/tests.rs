@@ -32,6 +32,7 @@ fn service(namespace: &str, name: &str, last: u8) -> Service {
         ports: Vec::new(),
         external_addresses: vec![IpAddr::from([192, 0, 2, last])],
         external_names: Vec::new(),
+        has_selector: true,
         version: ResourceVersion::default(),
     }
 }
@@ -151,6 +152,8 @@ impl Model {
                 self.synced.insert(resource);
                 return self.retain(resource, |key| listed.contains(key));
             }
+            Change::Unfit(_, key, _) if self.holds(resource, &key) => key,
+            Change::Unfit(_, _, readable) => return readable.into_iter().for_each(|readable| self.apply(*readable)),
             Change::Removed(_, gone) => return self.retain(resource, |key| *key != gone),
             Change::Namespace(object) => {
                 let key = key("", &object.name);
@@ -176,6 +179,16 @@ impl Model {
             Resource::ServiceImports => self.imports.retain(|key, _| is_there(key)),
             Resource::EndpointSlices => self.slices.retain(|key, _| is_there(key)),
             Resource::Pods => self.pods.retain(|key, _| is_there(key)),
+        }
+    }
+
+    fn holds(&self, resource: Resource, key: &ObjectKey) -> bool {
+        match resource {
+            Resource::Namespaces => self.namespaces.contains_key(key),
+            Resource::Services => self.services.contains_key(key),
+            Resource::ServiceImports => self.imports.contains_key(key),
+            Resource::EndpointSlices => self.slices.contains_key(key),
+            Resource::Pods => self.pods.contains_key(key),
         }
     }
 
@@ -208,6 +221,10 @@ fn any_change() -> impl Strategy<Value = Change> {
             (1, _) => Change::ListEnded(resource),
             (2 | 3, Resource::Namespaces) => Change::Removed(resource, key("", ns)),
             (2 | 3, _) => Change::Removed(resource, key(ns, name)),
+            (4, Resource::Services) => {
+                Change::Unfit(resource, key(ns, name), Some(Box::new(Change::Service(service(ns, name, last)))))
+            }
+            (4, Resource::Pods) => Change::Unfit(resource, key(ns, name), None),
             (_, Resource::Namespaces) => Change::Namespace(namespace(ns)),
             (_, Resource::Services) => Change::Service(service(ns, name, last)),
             (_, Resource::ServiceImports) => Change::ServiceImport(service(ns, name, last)),

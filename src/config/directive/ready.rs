@@ -29,7 +29,7 @@ impl Directive for Ready {
     const REFERENCE: Reference = Reference {
         name: "ready",
         syntax: "ready [ADDRESS] { ... }",
-        summary: "`/ready` is 503 with the names of what is missing until every cluster was listed once, and again from SIGTERM on. `:8181` by default.",
+        summary: "`/ready` is 503 with what is missing and why (`kubernetes: endpointslices (403 forbidden)`) until every cluster was listed once, and again from SIGTERM on. `:8181` by default.",
         options: &[Opt {
             syntax: "monitor until-ready|continuously",
             meaning: "whether what was ready once is asked again",

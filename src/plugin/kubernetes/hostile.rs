@@ -27,6 +27,7 @@ fn service(snapshot: &mut Snapshot, namespace: &str) {
         ports: vec![port],
         external_addresses: Vec::new(),
         external_names: Vec::new(),
+        has_selector: true,
         version: ResourceVersion::default(),
     };
     snapshot.apply(Change::Namespace(Namespace { name: namespace.into(), labels: Default::default() }), 1);

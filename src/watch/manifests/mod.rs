@@ -77,7 +77,7 @@ pub(super) async fn follow(
             last = Some(stamps);
             manifests.warnings.iter().for_each(|warning| warn!(warning, "a manifest is not served as it is written"));
             for change in manifests.changes {
-                if updates.send(Update { change, cause: None }).await.is_err() {
+                if updates.send(Update { change, caused_at: None }).await.is_err() {
                     return Ok(());
                 }
             }
@@ -214,6 +214,11 @@ impl Objects {
                             reading.skipped
                         ));
                     }
+                    if let Some(field) = reading.misfit {
+                        let kind = resource.plural();
+                        let warning = format!("{place}: {kind} {namespace}/{name}: {field} is of a wrong type");
+                        manifests.warnings.push(warning);
+                    }
                     readings.entry(resource).or_default().push(reading);
                 }
                 Err(error) => manifests.warnings.push(format!("{place}: {error}")),
@@ -225,7 +230,7 @@ impl Objects {
                 let is_selected =
                     !resource.has_selector() || labels.is_none_or(|selector| selector.matches(&reading.labels));
                 if is_selected && !matches!(reading.change, Change::Removed(..)) {
-                    manifests.changes.push(reading.change);
+                    manifests.changes.push(reading.into_change(resource));
                 }
             }
             manifests.changes.push(Change::ListEnded(resource));

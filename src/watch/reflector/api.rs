@@ -12,19 +12,14 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::end::End;
-use super::message::PageMetadata;
+use super::message::{self, Event, PageMetadata};
 use crate::cluster::Resource;
 use crate::metrics::Metrics;
 use crate::watch::source::ApiServer;
+use crate::watch::times::Times;
 
 /// Objects of one page of a list.
 const PAGE_LENGTH: u32 = 500;
-/// How long a response may take to begin; an API server without its store answers after 60 s.
-const BEGIN: Duration = Duration::from_secs(70);
-/// How long a page may take.
-const PAGE: Duration = Duration::from_secs(60);
-/// How long the newest version may take; without it a watch goes on as well.
-const NEWEST: Duration = Duration::from_secs(5);
 /// The largest page: a server that ignores the limit sends everything at once.
 const PAGE_MAX_BYTES: usize = 1024 * 1024 * 1024;
 /// The largest event: an object has at most 3 MiB.
@@ -35,19 +30,29 @@ const ERROR_MAX_BYTES: usize = 64 * 1024;
 const LIVE_PODS: &str = "status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown";
 
 /// One resource of an API server.
+#[derive(Clone)]
 pub struct Api {
     server: ApiServer,
     metrics: Arc<Metrics>,
     request: Request,
+    times: Times,
     /// The path of another version of the same resource, which not every server has.
     other_version: Option<Request>,
+    /// Whether it is that version that is asked for.
+    is_other: bool,
     label_selector: Option<String>,
     field_selector: Option<String>,
 }
 
 impl Api {
     /// The objects of all namespaces; `labels` does not hold for every resource.
-    pub fn new(server: ApiServer, metrics: Arc<Metrics>, resource: Resource, labels: Option<String>) -> Self {
+    pub fn new(
+        server: ApiServer,
+        metrics: Arc<Metrics>,
+        times: Times,
+        resource: Resource,
+        labels: Option<String>,
+    ) -> Self {
         let (group, other) = match resource {
             Resource::Namespaces | Resource::Services | Resource::Pods => ("/api/v1", None),
             Resource::EndpointSlices => ("/apis/discovery.k8s.io/v1", None),
@@ -60,7 +65,9 @@ impl Api {
             server,
             metrics,
             request: request(group),
+            times,
             other_version: other.map(request),
+            is_other: false,
             label_selector: labels.filter(|_| resource.has_selector()),
             field_selector: (resource == Resource::Pods).then(|| LIVE_PODS.to_owned()),
         }
@@ -71,58 +78,103 @@ impl Api {
         &self.server.host
     }
 
-    /// Asks for another version of the resource from now on, if there is one: this one is not there.
-    pub fn try_other_version(&mut self) {
-        if let Some(other) = &mut self.other_version {
-            std::mem::swap(&mut self.request, other);
-        }
+    /// Asks for another version of the resource from now on, if there is one: this one is not there. Returns whether that one was
+    /// not tried since the last wait.
+    pub fn try_other_version(&mut self) -> bool {
+        let Some(other) = &mut self.other_version else { return false };
+        std::mem::swap(&mut self.request, other);
+        self.is_other = !self.is_other;
+        self.is_other
     }
 
     /// Whether the server streams lists: from Kubernetes 1.34 on it does so unless told otherwise.
     pub async fn can_stream(&self) -> Result<bool, End> {
         let _place = self.place().await;
-        let octets = timeout(PAGE, self.body(Ask::Version, ERROR_MAX_BYTES)).await.map_err(late)??;
+        let octets = timeout(self.times.page, self.body(Ask::Version, ERROR_MAX_BYTES)).await.map_err(late)??;
         let version: Version = serde_json::from_slice(&octets).unwrap_or_default();
         Ok((number(&version.major), number(&version.minor)) >= (1, 34))
     }
 
     /// A page of a list, as JSON.
     pub async fn page(&self, continue_token: Option<&str>) -> Result<Vec<u8>, End> {
-        let parameters = ListParams {
+        self.paged(Ask::Page(&self.page_parameters(continue_token))).await
+    }
+
+    /// A page of a list that says no more of its objects than their metadata.
+    pub async fn page_of_metadata(&self, continue_token: Option<&str>) -> Result<Vec<u8>, End> {
+        self.paged(Ask::Metadata(&self.page_parameters(continue_token))).await
+    }
+
+    fn page_parameters(&self, continue_token: Option<&str>) -> ListParams {
+        ListParams {
             label_selector: self.label_selector.clone(),
             field_selector: self.field_selector.clone(),
             limit: Some(PAGE_LENGTH),
             continue_token: continue_token.map(str::to_owned),
             ..Default::default()
-        };
+        }
+    }
+
+    async fn paged(&self, ask: Ask<'_>) -> Result<Vec<u8>, End> {
         let _place = self.place().await;
-        timeout(BEGIN + PAGE, self.body(Ask::Page(&parameters), PAGE_MAX_BYTES)).await.map_err(late)?
+        timeout(self.times.begin + self.times.page, self.body(ask, PAGE_MAX_BYTES)).await.map_err(late)?
     }
 
     /// The newest resource version of the server's store. None: it does not say.
     pub async fn newest_version(&self) -> Result<Option<u64>, End> {
+        let parameters = ListParams::default().limit(1);
         let _place = self.place().await;
-        let octets = match timeout(NEWEST, self.body(Ask::Newest, EVENT_MAX_BYTES)).await {
-            Ok(Ok(octets)) => octets,
-            Ok(Err(end @ End::Unreachable(_))) => return Err(end),
-            Ok(Err(_)) | Err(_) => return Ok(None),
+        let asked = self.body(Ask::Metadata(&parameters), EVENT_MAX_BYTES);
+        let octets = match timeout(self.times.look_patience, asked).await.map_err(late)? {
+            Ok(octets) => octets,
+            Err(end @ End::Unreachable(_)) => return Err(end),
+            Err(_) => return Ok(None),
         };
         let newest = serde_json::from_slice::<Newest<'_>>(&octets).ok();
         Ok(newest.and_then(|newest| newest.metadata.resource_version.parse().ok()))
     }
 
+    /// Whether something has happened after a resource version, as a watch of a second tells. A server that does not say
+    /// is no reason to believe so.
+    pub async fn has_event_after(&self, version: &str) -> Result<bool, End> {
+        let parameters = self.watch_parameters(Duration::from_secs(1), false);
+        let _place = self.place().await;
+        let begun = timeout(self.times.look_patience, self.events(Ask::Watch(&parameters, version)));
+        let mut events = match begun.await.map_err(late)? {
+            Ok(events) => events,
+            Err(end @ End::Unreachable(_)) => return Err(end),
+            Err(_) => return Ok(false),
+        };
+        while let Ok(Ok(Some(line))) = timeout(self.times.look_watch, events.next()).await {
+            let event = serde_json::from_slice::<Event<'_>>(&line);
+            if event.is_ok_and(|event| matches!(&*event.event_type, "ADDED" | "MODIFIED" | "DELETED")) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// A watch from a resource version; None: of everything that is there, and then of its changes.
     pub async fn watch(&self, from: Option<&str>, lasts: Duration) -> Result<Events, End> {
-        let parameters = WatchParams {
+        let mut parameters = self.watch_parameters(lasts, true);
+        parameters.send_initial_events = from.is_none();
+        let _place = self.place().await;
+        let ask = from.map_or(Ask::Stream(&parameters), |from| Ask::Watch(&parameters, from));
+        self.events(ask).await
+    }
+
+    fn watch_parameters(&self, lasts: Duration, bookmarks: bool) -> WatchParams {
+        WatchParams {
             label_selector: self.label_selector.clone(),
             field_selector: self.field_selector.clone(),
             timeout: u32::try_from(lasts.as_secs()).ok(),
-            bookmarks: true,
-            send_initial_events: from.is_none(),
-        };
-        let _place = self.place().await;
-        let body = self.send(Ask::Watch(&parameters, from.unwrap_or_default())).await?;
-        Ok(Events { body, received: Vec::new(), taken: 0, searched: 0 })
+            bookmarks,
+            send_initial_events: false,
+        }
+    }
+
+    async fn events(&self, ask: Ask<'_>) -> Result<Events, End> {
+        Ok(Events { body: self.send(ask).await?, received: Vec::new(), taken: 0, searched: 0 })
     }
 
     /// A place among the requests that are under way; no deadline counts before it is there.
@@ -146,15 +198,17 @@ impl Api {
 
     /// Sends a request; anything but success is an end.
     async fn send(&self, ask: Ask<'_>) -> Result<Body, End> {
-        let request = match ask {
-            Ask::Version => Request::new("/version").list(&ListParams::default()),
-            Ask::Newest => self.request.list_metadata(&ListParams::default().limit(1)),
-            Ask::Page(parameters) => self.request.list(parameters),
-            Ask::Watch(parameters, from) => self.request.watch(parameters, from),
+        let (request, begin) = match ask {
+            Ask::Version => (Request::new("/version").list(&ListParams::default()), self.times.begin),
+            Ask::Metadata(parameters) => (self.request.list_metadata(parameters), self.times.begin),
+            Ask::Page(parameters) => (self.request.list(parameters), self.times.begin),
+            Ask::Watch(parameters, from) => (self.request.watch(parameters, from), self.times.begin_watch),
+            Ask::Stream(parameters) => (self.request.watch(parameters, ""), self.times.begin_watch),
         };
+        let is_stream = matches!(ask, Ask::Stream(_));
         let request = request.map_err(|error| End::Garbage(chain(&error)))?.map(Body::from);
         let began = Instant::now();
-        let response = timeout(BEGIN, self.server.client.send(request)).await;
+        let response = timeout(begin, self.server.client.send(request)).await;
         let code = match &response {
             Ok(Ok(response)) => response.status().as_str().to_owned(),
             Ok(Err(_)) | Err(_) => "<error>".to_owned(),
@@ -164,7 +218,9 @@ impl Api {
         let durations = &self.metrics.kubernetes_rest_client_request_duration_seconds;
         durations.with_label_values(&["GET", host]).observe(began.elapsed().as_secs_f64());
 
-        let response = response.map_err(late)?.map_err(unreachable)?;
+        // A stream that does not begin may be a server's that cannot, and pages are more patient.
+        let response = response.map_err(|elapsed| if is_stream { End::Stalled } else { late(elapsed) })?;
+        let response = response.map_err(unreachable)?;
         if response.status().is_success() {
             return Ok(response.into_body());
         }
@@ -173,18 +229,20 @@ impl Api {
             return Err(End::Gone);
         }
         let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-        let explanation = timeout(PAGE, Limited::new(response.into_body(), ERROR_MAX_BYTES).collect()).await;
-        let octets = explanation.ok().and_then(Result::ok).map(|body| body.to_bytes().to_vec()).unwrap_or_default();
-        Err(End::Refused { code, message: message(&octets), retry_after: retry_after.map(Duration::from_secs) })
+        let explanation = timeout(self.times.page, Limited::new(response.into_body(), ERROR_MAX_BYTES).collect()).await;
+        let octets = explanation.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
+        let (message, stated) = message::explanation(&octets);
+        Err(End::Refused { code, message, retry_after: retry_after.map(Duration::from_secs).or(stated) })
     }
 }
 
 /// What is asked for.
 enum Ask<'a> {
     Version,
-    Newest,
     Page(&'a ListParams),
+    Metadata(&'a ListParams),
     Watch(&'a WatchParams, &'a str),
+    Stream(&'a WatchParams),
 }
 
 /// The lines of a watch.
@@ -250,18 +308,6 @@ fn number(text: &str) -> u32 {
     digits.parse().unwrap_or(0)
 }
 
-/// The words of a Status object, or the first line of a text.
-fn message(octets: &[u8]) -> String {
-    #[derive(Deserialize)]
-    struct Status {
-        message: String,
-    }
-    match serde_json::from_slice::<Status>(octets) {
-        Ok(status) => status.message,
-        Err(_) => String::from_utf8_lossy(octets).lines().next().unwrap_or_default().chars().take(200).collect(),
-    }
-}
-
 fn late(_: tokio::time::error::Elapsed) -> End {
     End::Unreachable("no answer in time".to_owned())
 }
@@ -302,13 +348,6 @@ mod tests {
             lines.push(String::from_utf8(line).expect("text"));
         }
         assert_eq!(lines, ["{\"a\":1}\n", "\n", "{\"b\":2}\n"]);
-    }
-
-    #[test]
-    fn a_refusal_is_told_in_the_servers_words() {
-        assert_eq!(message(br#"{"kind":"Status","message":"no","code":403}"#), "no");
-        assert_eq!(message(b"404 page not found\n"), "404 page not found");
-        assert_eq!(message(b""), "");
     }
 
     #[test]

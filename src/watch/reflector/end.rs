@@ -53,6 +53,16 @@ impl End {
         }
     }
 
+    /// The same with the code of a refusal: `403 forbidden`.
+    pub fn in_short(&self) -> String {
+        match self {
+            End::Refused { code, .. } => format!("{code} {}", self.reason()),
+            End::Done | End::Closed | End::Gone | End::Stalled | End::Unreachable(_) | End::Garbage(_) => {
+                self.reason().to_owned()
+            }
+        }
+    }
+
     /// Whether a streamed list that ended so, before it was complete, shows that this server streams no lists. client-go
     /// falls back likewise: older servers, the feature switched off, an etcd that reports no progress.
     pub fn shows_no_streaming(&self) -> bool {

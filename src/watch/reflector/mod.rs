@@ -1,43 +1,46 @@
 //! Lists and watches one resource, and goes on doing so whatever the API server does.
 //!
-//! [`plan`] decides what to do next, [`api`] makes requests; here the answers ([`message`]) become updates, and [`report`]
-//! tells of them. What was learned is served until a complete list says otherwise.
+//! [`plan`] decides what to do next, [`api`] makes requests; here the answers ([`message`]) become updates ([`reading`]), and
+//! [`report`] tells of them. Beside a watch, [`guard`] looks whether it is alive, and [`compare`] whether it was complete; [`unread`] remembers
+//! what could not be understood. What was learned is served until a complete list says otherwise.
 
 mod api;
+mod compare;
 mod end;
+mod guard;
 mod message;
 mod plan;
+mod reading;
 mod report;
+#[cfg(test)]
+mod scripted;
+mod unread;
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use serde_json::value::RawValue;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use self::api::Api;
+use self::api::{Api, Events};
+use self::compare::Comparison;
 use self::end::End;
-use self::message::{Event, Page};
+use self::guard::{Guard, Seen, Verdict};
+use self::message::Page;
 use self::plan::{Plan, Step};
-use super::convert::{self, Reading};
-use super::object;
-use super::owner::{Cause, Update};
+use self::unread::Unread;
+use super::owner::Update;
 use super::source::ApiServer;
+use super::times::{Times, between};
+use super::troubles::Troubles;
 use crate::cluster::{Change, Resource};
-use crate::metrics::Metrics;
-
-/// How long a watch is asked to last, give or take a fifth, so that replicas do not come back together.
-const WATCH: Duration = Duration::from_secs(240);
-/// Bookmarks come about every minute; a watch that is silent for longer than this is dead.
-const SILENCE: Duration = Duration::from_secs(150);
-/// The same while a list is streamed.
-const SILENCE_IN_LIST: Duration = Duration::from_secs(10);
-/// A watch that lasted so long was not refused.
-const STEADY: Duration = Duration::from_secs(1);
+use crate::metrics::{Metrics, Watched};
 
 /// Keeps one resource up to date.
 pub struct Reflector {
@@ -45,20 +48,71 @@ pub struct Reflector {
     resource: Resource,
     updates: mpsc::Sender<Update>,
     metrics: Arc<Metrics>,
+    watched: Arc<Watched>,
+    troubles: Troubles,
+    times: Times,
     plan: Plan,
+    guard: Guard,
+    comparison: Comparison,
+    unread: Unread,
+    /// When the watch began that runs, or ran last.
+    began: Option<Instant>,
+}
+
+/// What a reflector works with.
+pub struct Context {
+    /// The API server.
+    pub server: ApiServer,
+    /// Only objects that this label selector matches.
+    pub labels: Option<String>,
+    /// How often what is known is compared with what is there, about.
+    pub compare: Option<Duration>,
+    /// How long everything takes.
+    pub times: Times,
+    /// Where updates go.
+    pub updates: mpsc::Sender<Update>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What the resource's own metrics are told.
+    pub watched: Arc<Watched>,
+    /// Where it is said why nothing is learned.
+    pub troubles: Troubles,
+}
+
+/// A look that is under way, beside a watch from a version.
+struct Looking {
+    from: String,
+    seen: BoxFuture<'static, Result<Seen, End>>,
+    began: Instant,
+}
+
+/// What happens to a watch.
+enum Happening {
+    Line(Result<Option<Vec<u8>>, End>),
+    Seen(Result<Seen, End>),
+    Differences(usize),
+    Time,
 }
 
 impl Reflector {
     /// A reflector that sends what it learns to the owner.
-    pub fn new(
-        server: ApiServer,
-        resource: Resource,
-        labels: Option<String>,
-        updates: mpsc::Sender<Update>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let api = Api::new(server, metrics.clone(), resource, labels);
-        Self { api, resource, updates, metrics, plan: Plan::default() }
+    pub fn new(resource: Resource, context: Context) -> Self {
+        let Context { server, labels, compare, times, updates, metrics, watched, troubles } = context;
+        watched.is_stale_since(SystemTime::now());
+        Self {
+            api: Api::new(server, metrics.clone(), times, resource, labels),
+            resource,
+            updates,
+            metrics,
+            watched,
+            troubles,
+            times,
+            plan: Plan::new(times),
+            guard: Guard::new(times),
+            comparison: Comparison::new(compare, times.doubt, rand::random()),
+            unread: Unread::default(),
+            began: None,
+        }
     }
 
     /// Lists and watches until it is told to stop, or nobody is left who receives.
@@ -74,20 +128,17 @@ impl Reflector {
 
     async fn reflect(&mut self) {
         loop {
+            self.began = None;
             let end = match self.plan.step() {
                 Step::Version => self.ask_version().await,
                 Step::Stream => self.watch(None).await,
                 Step::Pages => self.list().await.unwrap_or_else(|end| end),
-                Step::Watch(version) => match self.has_gone_back().await {
-                    Ok(true) => End::Done,
-                    Ok(false) => self.watch(Some(&version)).await,
-                    Err(end) => end,
-                },
+                Step::Watch(version) => self.watch(Some(&version)).await,
             };
-            if matches!(end, End::Refused { code: 404, .. }) {
-                self.api.try_other_version();
+            let mut next = self.plan.ended(&end, self.began.map(|began| began.elapsed()), rand::random());
+            if matches!(end, End::Refused { code: 404, .. }) && self.api.try_other_version() {
+                next.wait = Duration::ZERO;
             }
-            let next = self.plan.ended(&end, rand::random());
             self.report(&end, &next);
             sleep(next.wait).await;
         }
@@ -98,23 +149,10 @@ impl Reflector {
             Ok(can_stream) => self.plan.can_stream(can_stream),
             // Whoever may not read the version may still list.
             Err(End::Refused { code: 403 | 404, .. }) => self.plan.can_stream(false),
+            Err(End::Refused { .. }) => self.plan.cannot_tell(),
             Err(end) => return end,
         }
         End::Done
-    }
-
-    /// Whether the store of the API server was put back, so that a list is needed instead of the watch that was to go on.
-    async fn has_gone_back(&mut self) -> Result<bool, End> {
-        if !self.plan.is_resuming() {
-            return Ok(false);
-        }
-        let Some(newest) = self.api.newest_version().await? else { return Ok(false) };
-        let went_back = self.plan.compared(newest);
-        if went_back {
-            let (resource, server) = (self.resource.plural(), self.api.host());
-            warn!(resource, server, newest, "the store of the API server went back in time; listing again");
-        }
-        Ok(went_back)
     }
 
     async fn list(&mut self) -> Result<End, End> {
@@ -123,13 +161,13 @@ impl Reflector {
         loop {
             let octets = self.api.page(token.as_deref()).await?;
             let page: Page<'_> = serde_json::from_slice(&octets).map_err(|error| End::Garbage(error.to_string()))?;
-            self.heard();
+            self.watched.told_objects(SystemTime::now());
             if token.is_none() {
-                self.send(Change::ListStarted(self.resource), None).await;
+                self.start_list().await;
             }
             for item in page.items.into_iter().flatten() {
-                if let Some(reading) = self.read(item) {
-                    self.send(reading.change, None).await;
+                if let Some(reading) = self.read(item).await {
+                    self.send(reading.into_change(self.resource), None).await;
                 }
             }
             match page.metadata.next {
@@ -145,225 +183,168 @@ impl Reflector {
         }
     }
 
+    async fn start_list(&mut self) {
+        self.unread.list_started();
+        self.comparison.list_started(rand::random());
+        self.send(Change::ListStarted(self.resource), None).await;
+    }
+
     async fn end_list(&mut self, version: String) -> Result<(), End> {
         if version.is_empty() {
             return Err(End::Garbage("a list has no resource version".to_owned()));
         }
+        self.unread.list_ended();
+        self.comparison.list_ended();
         self.send(Change::ListEnded(self.resource), None).await;
         debug!(resource = self.resource.plural(), version, "a list is complete");
+        self.troubles.remove(self.resource);
+        self.watched.is_current();
         let is_over = self.plan.listed(version);
         self.tell_recovery(is_over);
         Ok(())
     }
 
     async fn watch(&mut self, from: Option<&str>) -> End {
-        let lasts = WATCH.mul_f64(0.8 + 0.4 * rand::random::<f64>());
+        let fifth = self.times.watch / 5;
+        let lasts = between((self.times.watch - fifth, self.times.watch + fifth), rand::random());
+        let is_resumed = self.plan.is_resuming();
+        self.count_watch();
         let mut events = match self.api.watch(from, lasts).await {
             Ok(events) => events,
             Err(end) => return end,
         };
+        self.began = Some(Instant::now());
+        self.guard.begin(is_resumed, rand::random());
         if from.is_none() {
             self.count_list();
-            self.send(Change::ListStarted(self.resource), None).await;
+            self.start_list().await;
         }
+        let mut looking = None;
         loop {
-            let patience = match (self.plan.is_listing(), self.plan.is_steady()) {
-                (true, _) => SILENCE_IN_LIST,
-                (false, false) => STEADY,
-                (false, true) => SILENCE,
-            };
-            match timeout(patience, events.next()).await {
-                Err(_) if !self.plan.is_listing() && !self.plan.is_steady() => {
-                    let is_over = self.plan.steady();
-                    self.tell_recovery(is_over);
-                }
-                Err(_) => return End::Stalled,
-                Ok(Err(end)) => return end,
-                Ok(Ok(None)) => return End::Closed,
-                Ok(Ok(Some(line))) => {
-                    if let Err(end) = self.take_event(&line).await {
-                        return end;
-                    }
-                }
+            let happening = self.next(&mut events, &mut looking).await;
+            if let Err(end) = self.take(happening, &mut looking).await {
+                return end;
             }
         }
     }
 
-    async fn take_event(&mut self, line: &[u8]) -> Result<(), End> {
-        self.heard();
-        let Ok(event) = serde_json::from_slice::<Event<'_>>(line) else {
-            self.count_unreadable(1);
-            debug!(resource = self.resource.plural(), "an event is none");
-            return Ok(());
+    /// Waits for what happens next. Nothing of it is lost if something else happens first.
+    async fn next(&mut self, events: &mut Events, looking: &mut Option<Looking>) -> Happening {
+        let is_listing = self.plan.is_listing();
+        let time = self.next_time(looking.is_some());
+        let time = async {
+            match time {
+                Some(time) => sleep_until(time).await,
+                None => pending().await,
+            }
         };
-        match &*event.event_type {
-            "ADDED" | "MODIFIED" => {
-                let Some(reading) = self.read(event.object) else { return Ok(()) };
-                let cause = self.cause(&reading);
-                self.advance(&reading.resource_version);
-                self.send(reading.change, cause).await;
+        let seen = async {
+            match looking {
+                Some(looking) => (&mut looking.seen).await,
+                None => pending().await,
             }
-            "DELETED" => {
-                let Some(reading) = self.read(event.object) else { return Ok(()) };
-                self.advance(&reading.resource_version);
-                self.send(Change::Removed(self.resource, reading.key), None).await;
+        };
+        let differences = async {
+            match is_listing {
+                true => pending().await,
+                false => self.comparison.differences(&self.api).await,
             }
-            "BOOKMARK" => return self.take_bookmark(event.object).await,
-            "ERROR" => return Err(message::error(event.object)),
-            _ => self.count_unreadable(1),
+        };
+        tokio::select! {
+            line = events.next() => Happening::Line(line),
+            seen = seen => Happening::Seen(seen),
+            count = differences => Happening::Differences(count),
+            () = time => Happening::Time,
+        }
+    }
+
+    /// When something must have happened, or something is to be done.
+    fn next_time(&self, is_looking: bool) -> Option<Instant> {
+        if self.plan.is_listing() {
+            return Some(self.guard.heard_at() + self.times.pause_in_list);
+        }
+        let look = (!is_looking).then(|| self.guard.look_at());
+        let steady = self.began.filter(|_| !self.plan.is_steady()).map(|began| began + self.times.steady);
+        [look, self.guard.deadline(), steady].into_iter().flatten().min()
+    }
+
+    async fn take(&mut self, happening: Happening, looking: &mut Option<Looking>) -> Result<(), End> {
+        match happening {
+            Happening::Line(Err(end)) => Err(end),
+            Happening::Line(Ok(None)) => Err(End::Closed),
+            Happening::Line(Ok(Some(line))) => {
+                self.guard.heard();
+                self.take_event(&line).await
+            }
+            Happening::Seen(seen) => match looking.take() {
+                Some(looking) => self.take_look(&looking, seen),
+                None => Ok(()),
+            },
+            Happening::Differences(count) => {
+                self.tell_differences(count);
+                self.plan.list_again("mismatch");
+                Err(End::Done)
+            }
+            Happening::Time => self.take_time(looking),
+        }
+    }
+
+    fn take_time(&mut self, looking: &mut Option<Looking>) -> Result<(), End> {
+        let now = Instant::now();
+        if self.plan.is_listing() || self.guard.deadline().is_some_and(|deadline| deadline <= now) {
+            return Err(End::Stalled);
+        }
+        if !self.plan.is_steady() && self.began.is_some_and(|began| began.elapsed() >= self.times.steady) {
+            let is_over = self.plan.steady();
+            self.watched.is_current();
+            self.tell_recovery(is_over);
+        }
+        if looking.is_none() && self.guard.look_at() <= now {
+            let from = self.plan.version().to_owned();
+            let seen = guard::look(self.api.clone(), from.clone(), self.guard.is_quiet()).boxed();
+            *looking = Some(Looking { from, seen, began: now });
         }
         Ok(())
     }
 
-    async fn take_bookmark(&mut self, object: &RawValue) -> Result<(), End> {
-        let bookmark: object::Namespace = serde_json::from_str(object.get()).unwrap_or_default();
-        let metadata = bookmark.metadata;
-        if self.plan.is_listing() && metadata.annotations.initial_events_end == "true" {
-            self.end_list(metadata.resource_version.clone()).await?;
-        }
-        self.advance(&metadata.resource_version);
-        Ok(())
-    }
-
-    /// Reads an object; one that cannot be read is counted, and what is known of it stays as it is.
-    fn read(&self, object: &RawValue) -> Option<Reading> {
-        match convert::read(self.resource, &mut serde_json::Deserializer::from_str(object.get())) {
-            Ok(reading) => {
-                self.count_unreadable(reading.skipped);
-                Some(reading)
+    fn take_look(&mut self, looking: &Looking, seen: Result<Seen, End>) -> Result<(), End> {
+        let seen = match seen {
+            Ok(seen) => seen,
+            // A server that does not even answer this has nothing to say on the watch either, unless it just did.
+            Err(_) if self.guard.heard_at() <= looking.began => return Err(End::Stalled),
+            Err(_) => Seen { newest: None, has_event: false },
+        };
+        let has_advanced = self.plan.version() != looking.from;
+        match self.guard.judge(&looking.from, seen, has_advanced, rand::random()) {
+            Verdict::Fine | Verdict::Behind => Ok(()),
+            Verdict::WentBack => {
+                let (resource, server) = (self.resource.plural(), self.api.host());
+                warn!(
+                    resource,
+                    server,
+                    newest = seen.newest,
+                    "the store of the API server went back in time; listing again"
+                );
+                self.plan.list_again("rollback");
+                Err(End::Done)
             }
-            Err(error) => {
-                self.count_unreadable(1);
-                debug!(resource = self.resource.plural(), %error, "an object cannot be read");
-                None
-            }
         }
     }
 
-    /// What a changed EndpointSlice is measured by; a list says nothing about how long its changes took.
-    fn cause(&self, reading: &Reading) -> Option<Cause> {
-        let at = reading.caused_at.filter(|_| self.resource == Resource::EndpointSlices && !self.plan.is_listing())?;
-        let is_headless = reading.labels.contains_key("service.kubernetes.io/headless");
-        Some(Cause { at, service_kind: if is_headless { "headless_with_selector" } else { "cluster_ip" } })
-    }
-
+    /// The watch has come so far; a list says its version itself.
     fn advance(&mut self, version: &str) {
-        let is_over = self.plan.advanced(version);
-        self.tell_recovery(is_over);
+        if !self.plan.is_listing() {
+            let is_over = self.plan.advanced(version);
+            self.watched.is_current();
+            self.tell_recovery(is_over);
+        }
     }
 
-    async fn send(&self, change: Change, cause: Option<Cause>) {
+    async fn send(&mut self, change: Change, caused_at: Option<SystemTime>) {
         // It fails when the owner is gone, which ends `run`.
-        let _ = self.updates.send(Update { change, cause }).await;
+        let _ = self.updates.send(Update { change, caused_at }).await;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::watch::source::{self, Source};
-
-    /// A reflector of Services whose plan is at the given place, and what it sends.
-    async fn reflector(plan: Plan) -> (Reflector, mpsc::Receiver<Update>) {
-        let source =
-            crate::config::directive::ObjectSource::Endpoint { url: "http://127.0.0.1:1".to_owned(), tls: None };
-        let settings =
-            crate::watch::Settings { source, kubeconfig: None, context: None, labels: None, pace: Default::default() };
-        let Ok(Source::Api(server)) = source::find(&settings).await else { panic!("a client") };
-        let (updates, received) = mpsc::channel(64);
-        let mut reflector = Reflector::new(server, Resource::Services, None, updates, Arc::new(Metrics::new()));
-        reflector.plan = plan;
-        (reflector, received)
-    }
-
-    fn streaming() -> Plan {
-        let mut plan = Plan::default();
-        plan.can_stream(true);
-        plan
-    }
-
-    fn watching() -> Plan {
-        let mut plan = streaming();
-        plan.listed("5".to_owned());
-        plan
-    }
-
-    fn service(event: &str, name: &str, version: u32) -> String {
-        format!(
-            r#"{{"type":"{event}","object":{{"kind":"Service","apiVersion":"v1","metadata":{{"name":"{name}","namespace":"pier",
-            "resourceVersion":"{version}"}},"spec":{{"clusterIP":"10.96.0.1","futureField":[{{}}]}}}}}}"#
-        )
-        .replace('\n', "")
-    }
-
-    #[tokio::test]
-    async fn events_become_changes_and_move_the_version() {
-        let (mut reflector, mut received) = reflector(watching()).await;
-        for line in [service("ADDED", "gull", 6), service("MODIFIED", "gull", 8), service("DELETED", "gull", 9)] {
-            assert_eq!(reflector.take_event(line.as_bytes()).await, Ok(()));
-        }
-        assert!(matches!(received.try_recv().expect("an update").change, Change::Service(_)));
-        assert!(matches!(received.try_recv().expect("an update").change, Change::Service(_)));
-        assert!(matches!(received.try_recv().expect("an update").change, Change::Removed(Resource::Services, _)));
-        assert_eq!(reflector.plan.step(), Step::Watch("9".to_owned()));
-        let bookmark =
-            r#"{"type":"BOOKMARK","object":{"kind":"Service","metadata":{"resourceVersion":"12"},"spec":{}}}"#;
-        assert_eq!(reflector.take_event(bookmark.as_bytes()).await, Ok(()));
-        assert_eq!(reflector.plan.step(), Step::Watch("12".to_owned()));
-    }
-
-    #[tokio::test]
-    async fn garbage_is_counted_and_changes_nothing() {
-        let (mut reflector, mut received) = reflector(watching()).await;
-        let nameless = r#"{"type":"MODIFIED","object":{"metadata":{"resourceVersion":"7"}}}"#;
-        for line in ["", "{", "7", r#"{"type":"ADDED"}"#, nameless, r#"{"type":"X","object":{}}"#, "\u{0}\u{7f}"] {
-            assert_eq!(reflector.take_event(line.as_bytes()).await, Ok(()), "{line}");
-        }
-        assert_eq!(reflector.take_event(&[0xff, 0xfe]).await, Ok(()));
-        assert!(received.try_recv().is_err());
-        assert_eq!(reflector.plan.step(), Step::Watch("5".to_owned()));
-        assert_eq!(reflector.metrics.landfall_watch_decode_errors.with_label_values(&["services"]).get(), 8);
-    }
-
-    #[tokio::test]
-    async fn a_streamed_list_ends_with_its_bookmark() {
-        let (mut reflector, mut received) = reflector(streaming()).await;
-        assert_eq!(reflector.take_event(service("ADDED", "gull", 6).as_bytes()).await, Ok(()));
-        assert_eq!(reflector.plan.step(), Step::Stream);
-        let end = r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"265","annotations":{"k8s.io/initial-events-end":"true"}}}}"#;
-        assert_eq!(reflector.take_event(end.as_bytes()).await, Ok(()));
-        assert_eq!(reflector.plan.step(), Step::Watch("265".to_owned()));
-        assert!(matches!(received.try_recv().expect("an update").change, Change::Service(_)));
-        assert_eq!(received.try_recv().expect("an update").change, Change::ListEnded(Resource::Services));
-    }
-
-    #[tokio::test]
-    async fn an_error_event_ends_the_watch() {
-        let (mut reflector, _received) = reflector(watching()).await;
-        let mut check = async |status: &str, end: End| {
-            let line = format!(r#"{{"type":"ERROR","object":{status}}}"#);
-            assert_eq!(reflector.take_event(line.as_bytes()).await, Err(end), "{status}");
-        };
-        check(r#"{"kind":"Status","message":"too old resource version: 399 (408)","code":410}"#, End::Gone).await;
-        check(r#"{"kind":"Status","reason":"Expired"}"#, End::Gone).await;
-        let timeout = End::Refused { code: 504, message: "Timeout".to_owned(), retry_after: None };
-        check(r#"{"kind":"Status","message":"Timeout","code":504}"#, timeout).await;
-        let unknown = End::Refused { code: 0, message: String::new(), retry_after: None };
-        check(r#"["x"]"#, unknown).await;
-    }
-
-    #[tokio::test]
-    async fn only_a_watched_change_of_a_slice_is_measured() {
-        let (mut reflector, _received) = reflector(watching()).await;
-        let json = r#"{"metadata":{"name":"s","namespace":"n","labels":{"service.kubernetes.io/headless":""},
-            "annotations":{"endpoints.kubernetes.io/last-change-trigger-time":"2026-01-01T00:00:00Z"}}}"#;
-        let reading =
-            |resource| convert::read(resource, &mut serde_json::Deserializer::from_str(json)).expect("an object");
-        assert_eq!(reflector.cause(&reading(Resource::Services)), None);
-        reflector.resource = Resource::EndpointSlices;
-        let cause = reflector.cause(&reading(Resource::EndpointSlices)).expect("a cause");
-        assert_eq!(cause.service_kind, "headless_with_selector");
-        reflector.plan = streaming();
-        assert_eq!(reflector.cause(&reading(Resource::EndpointSlices)), None);
-    }
-}
+mod tests;

@@ -150,7 +150,7 @@ fn a_server_that_streams_no_lists_is_listed_in_pages() {
     }
     server.check("svc-1200.shop A", "NXDOMAIN");
     assert_eq!((api.requests("list", "services"), api.requests("continue", "services")), (1, 2));
-    // It is not asked to stream again.
+    // It refused to stream, so it is not asked again.
     api.stop();
     api.create(service("new", "10.96.0.90"));
     api.compact();
@@ -181,6 +181,45 @@ fn a_stream_that_stalls_before_it_is_complete_becomes_pages() {
     let server = Server::start(&api, &corefile("startup_timeout 30s"));
     server.check("web.shop A", "10.96.0.80");
     assert_eq!(api.requests("list", "services"), 1);
+}
+
+/// What is known of `web` stays, by a watch and by a list, whatever becomes of its object.
+#[test]
+fn an_object_that_cannot_be_understood_any_more_keeps_its_last_good_version() {
+    let api = shop();
+    let mut server = Server::start(&api, &corefile(""));
+    let spoilt = |revision, spec: serde_json::Value| {
+        let object = json!({"metadata": {"name": "web", "namespace": "shop"}, "spec": spec});
+        api.replay("services", "shop", "web", revision, Some(object));
+    };
+    let check = |next: &str, address: &str| {
+        api.create(service(next, address));
+        server.becomes(&format!("{next}.shop A"), address);
+        server.check("web.shop A", "10.96.0.80");
+        server.check("_http._tcp.web.shop SRV", "0 100 80 web.shop.svc.cluster.local.");
+        server.check("10.96.0.80 PTR", "web.shop.svc.cluster.local.");
+    };
+    spoilt(100, json!("none"));
+    check("one", "10.96.0.91");
+    spoilt(200, json!({"clusterIP": 7, "ports": {}}));
+    check("two", "10.96.0.92");
+    api.stop();
+    api.create(service("missed", "10.96.0.94"));
+    api.compact();
+    api.resume();
+    server.becomes("missed.shop A", "10.96.0.94");
+    check("three", "10.96.0.93");
+    assert!(server.metric("landfall_watch_decode_errors_total", &["services"]) >= 3.0);
+    let told =
+        "an object cannot be understood; what is known of it is served resource=services namespace=shop name=web";
+    server.process.wait_for(told);
+    assert_eq!(server.process.count("cannot be understood"), 1, "{:#?}", server.process.seen);
+    spoilt(300, json!({"clusterIP": "10.96.0.81", "ports": []}));
+    server.becomes("web.shop A", "10.96.0.81");
+    spoilt(400, json!([]));
+    server.process.wait_for("cannot be understood");
+    api.delete("services", "shop", "web");
+    server.becomes("web.shop A", "NXDOMAIN");
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn an_api_that_is_not_there_costs_its_own_names_until_it_is() {
     server.check("absent.shop A", "NXDOMAIN");
     server.check("web.shop.svc.clusterset.local. A", "SERVFAIL");
     server.check("shop.svc.clusterset.local. A", "NODATA");
-    assert_eq!(server.process.page("/ready"), (503, "kubernetes".to_owned()));
+    server.is_unready("kubernetes: serviceimports (404 absent)");
     server.process.wait_for("the API server does not have this resource resource=serviceimports");
     api.set(|settings| settings.has_service_imports = true);
     server.becomes("web.shop.svc.clusterset.local. A", "10.112.0.80");

@@ -9,7 +9,7 @@ use super::{Server, corefile, service, shop};
 
 const PROGRAMMING: &str = "coredns_kubernetes_dns_programming_duration_seconds";
 
-/// The EndpointSlice `peers-1`, changed by something that was so long ago; None: its annotation is none.
+/// An EndpointSlice of `peers`, changed by something that was so long ago; None: its annotation is none.
 fn slice(name: &str, ago: Option<Duration>, labels: Value) -> Value {
     let at = ago.map(|ago| Timestamp::try_from(SystemTime::now() - ago).expect("a time").to_string());
     let ago = ago.unwrap_or_default().as_secs();
@@ -19,25 +19,38 @@ fn slice(name: &str, ago: Option<Duration>, labels: Value) -> Value {
             "endpoints.kubernetes.io/last-change-trigger-time": at.unwrap_or("yesterday".to_owned()),
         }},
     });
-    slice["metadata"]["labels"]["kubernetes.io/service-name"] = json!("peers");
+    if slice["metadata"]["labels"].is_null() {
+        slice["metadata"]["labels"] = json!({"kubernetes.io/service-name": "peers"});
+    }
     slice
 }
+
+/// A Service of each kind that is measured.
+const SERVICES: &str = "
+{kind: Service, metadata: {name: chosen, namespace: shop}, spec: {clusterIP: None, selector: {app: a}}}
+---
+{kind: Service, metadata: {name: virtual, namespace: shop}, spec: {clusterIP: 10.96.0.99, ports: [{port: 80}]}}
+";
 
 #[test]
 fn the_time_from_a_change_to_its_answer_is_measured() {
     let api = shop();
-    let headless = || json!({"service.kubernetes.io/headless": ""});
+    api.create_all(SERVICES);
+    let of = |service: &str| json!({"kubernetes.io/service-name": service});
     // What is listed says nothing of how long it took.
-    api.create(slice("listed", Some(Duration::from_secs(100)), headless()));
+    api.create(slice("listed", Some(Duration::from_secs(100)), of("chosen")));
     let server = Server::start(&api, &corefile(""));
-    api.create(slice("watched", Some(Duration::from_secs(132)), headless()));
-    server.becomes("10-244-9-132.peers.shop A", "10.244.9.132");
-    api.create(slice("watched", Some(Duration::from_secs(66)), headless()));
-    server.becomes("10-244-9-66.peers.shop A", "10.244.9.66");
-    api.create(slice("watched", None, headless()));
-    server.becomes("10-244-9-0.peers.shop A", "10.244.9.0");
-    api.create(slice("cluster", Some(Duration::from_secs(8)), json!({})));
-    server.becomes("10-244-9-8.peers.shop A", "10.244.9.8");
+    api.create(slice("watched", Some(Duration::from_secs(132)), of("chosen")));
+    server.becomes("10-244-9-132.chosen.shop A", "10.244.9.132");
+    api.create(slice("watched", Some(Duration::from_secs(66)), of("chosen")));
+    server.becomes("10-244-9-66.chosen.shop A", "10.244.9.66");
+    api.create(slice("watched", None, of("chosen")));
+    server.becomes("10-244-9-0.chosen.shop A", "10.244.9.0");
+    api.create(slice("orphan", Some(Duration::from_secs(9)), of("absent")));
+    api.create(slice("cluster", Some(Duration::from_secs(8)), of("virtual")));
+    // It has no selector.
+    api.create(slice("hand-made", Some(Duration::from_secs(7)), Value::Null));
+    server.becomes("10-244-9-7.peers.shop A", "10.244.9.7");
     let bucket = |kind: &str, most: &str| {
         let (kind, most) = (format!("service_kind=\"{kind}\""), format!("le=\"{most}\""));
         server.metric(&format!("{PROGRAMMING}_bucket"), &[&kind, &most])
@@ -46,6 +59,7 @@ fn the_time_from_a_change_to_its_answer_is_measured() {
     assert_eq!(headless, [0.0, 1.0, 2.0, 2.0]);
     let cluster_ip = ["4.096", "8.192", "16.384", "+Inf"].map(|most| bucket("cluster_ip", most));
     assert_eq!((cluster_ip[0], cluster_ip[2], cluster_ip[3]), (0.0, 1.0, 1.0));
+    assert_eq!(["4.096", "+Inf"].map(|most| bucket("headless_without_selector", most)), [0.0, 1.0]);
 }
 
 #[test]
@@ -64,6 +78,9 @@ fn requests_lists_objects_and_failures_are_counted() {
         let resource = format!("resource=\"{resource}\"");
         assert_eq!(server.metric("landfall_watch_lists_total", &["reason=\"start\"", &resource]) as u64, 1);
         assert!(server.metric("landfall_watch_last_event_timestamp_seconds", &[&resource]) > 1e9);
+        assert!(server.metric("landfall_watch_last_bookmark_timestamp_seconds", &[&resource]) > 1e9);
+        assert!(server.metric("landfall_watch_watches_total", &[&resource]) >= 1.0);
+        assert!(server.metric("landfall_watch_staleness_seconds", &[&resource]) < 1.0);
     }
     let services = || server.metric("landfall_watch_objects", &["resource=\"services\""]) as u64;
     assert_eq!(services(), 2);
@@ -74,4 +91,5 @@ fn requests_lists_objects_and_failures_are_counted() {
     api.stop();
     super::until("failures", || server.metric("landfall_watch_failures_total", &["resource=\"services\""]) > 1.0);
     assert!(requests("<error>") >= 1.0);
+    super::until("staleness", || server.metric("landfall_watch_staleness_seconds", &["resource=\"services\""]) > 1.0);
 }

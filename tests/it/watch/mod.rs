@@ -192,6 +192,13 @@ impl Server {
         assert_eq!(self.process.page("/ready"), (200, "OK".to_owned()));
     }
 
+    /// The body begins with the plugin, the resource that is missing, and perhaps why.
+    #[track_caller]
+    fn is_unready(&self, beginning: &str) {
+        let (code, body) = self.process.page("/ready");
+        assert!(code == 503 && body.starts_with(beginning), "{code} {body:?}, not {beginning:?}");
+    }
+
     fn becomes_ready(&self) {
         until("/ready", || self.process.page("/ready").0 == 200);
     }

@@ -25,7 +25,7 @@ fn check_slices() {
     server.check("peers.shop A", "SERVFAIL");
     server.check("one.peers.shop A", "SERVFAIL");
     server.check("10.244.0.1 PTR", "SERVFAIL");
-    assert_eq!(server.process.page("/ready"), (503, "kubernetes".to_owned()));
+    assert_eq!(server.process.page("/ready"), (503, "kubernetes: endpointslices (403 forbidden)".to_owned()));
     let words =
         "may not read EndpointSlices: the ClusterRole lacks list and watch on endpointslices of discovery.k8s.io";
     server.process.wait_for(words);
@@ -36,6 +36,8 @@ fn check_slices() {
     server.is_ready();
     server.process.wait_for("[INFO] watching again");
     assert_eq!(server.process.count("may not read"), 1, "{:#?}", server.process.seen);
+    let unready = "Plugins not ready: \"kubernetes: endpointslices (403 forbidden)\"";
+    assert_eq!(server.process.count(unready), 1, "{:#?}", server.process.seen);
 }
 
 /// Only names of Pods need Pods.
@@ -47,7 +49,7 @@ fn check_pods() {
     server.check("peers.shop A", "10.244.0.1");
     server.check("absent.shop A", "NXDOMAIN");
     server.check("10-244-0-1.shop.pod.cluster.local. A", "SERVFAIL");
-    assert_eq!(server.process.page("/ready"), (503, "kubernetes".to_owned()));
+    server.is_unready("kubernetes: pods (403 forbidden)");
     let told = "may not read: the role lacks list and watch on this resource resource=pods";
     server.process.wait_for(told);
     api.grant(DNS, "pods");

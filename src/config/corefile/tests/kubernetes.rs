@@ -50,6 +50,17 @@ fn the_api_server_may_be_asked_so_often() {
 }
 
 #[test]
+fn what_is_known_is_compared_so_often() {
+    let compare = |lines: &str| read_kubernetes(lines).compare.as_secs();
+    assert_eq!([compare(""), compare("compare 1h"), compare("compare 0s")], [1800, 3600, 0]);
+    refused(&kubernetes("compare"), "compare takes a duration");
+    refused(&kubernetes("compare 59s"), "compare takes a duration of at least 1m, or 0 for never");
+    refused(&kubernetes("compare often"), "compare");
+    written(&kubernetes("compare 0s"));
+    written(&kubernetes("compare 15m"));
+}
+
+#[test]
 fn what_coredns_passes_over_is_warned_of() {
     warned(&kubernetes("ignore"), "ignore says nothing to ignore");
     warned(&kubernetes("ignore empty_service more"), "has no meaning here");

@@ -17,6 +17,11 @@ use crate::config::selector::Selector;
 use crate::config::text::{AsText, Expanded, Text};
 use crate::dns::{Name, is_reverse};
 
+/// How often what is known is compared, where nothing is said.
+const COMPARE: Duration = Duration::from_secs(30 * 60);
+/// More often, it would be a burden.
+const COMPARE_MIN: Duration = Duration::from_secs(60);
+
 /// Which objects are served under which zones.
 #[serde_as]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -63,6 +68,10 @@ pub struct Kubernetes {
     /// How often the API server is asked.
     #[serde(skip_serializing_if = "is_default")]
     pub apiserver: ApiPace,
+    /// How often what is known is compared with what the API server has, about; 0: never.
+    #[serde_as(as = "AsText")]
+    #[serde(skip_serializing_if = "is_usual")]
+    pub compare: Duration,
     /// How long the server waits for the first sync before it answers.
     #[serde_as(as = "AsText")]
     pub startup_timeout: Duration,
@@ -108,6 +117,7 @@ impl Default for Kubernetes {
             multicluster: Vec::new(),
             zonal: false,
             apiserver: ApiPace::default(),
+            compare: COMPARE,
             startup_timeout: Duration::from_secs(5),
         }
     }
@@ -191,6 +201,13 @@ impl Directive for Kubernetes {
                 default: "as they come",
             },
             Opt {
+                syntax: "compare DURATION",
+                meaning: "ours: how often, about, the versions of all objects are compared with those of the API server, in pages of metadata; what \
+                          differs for 10s was lost on the way, and the resource is listed again. At least 1m; 0: never. A list of 150,000 Pods \
+                          (`pods verified`) is some 200 MB each time, so a very large cluster may want it less often",
+                default: "30m",
+            },
+            Opt {
                 syntax: "fallthrough [ZONES...]",
                 meaning: "names that do not exist go to the next plugin; never before everything was listed",
                 default: "",
@@ -269,6 +286,9 @@ impl Kubernetes {
             options.line(std::iter::once("multicluster".to_owned()).chain(self.multicluster.iter().map(Text::text)));
         }
         self.apiserver.write(options);
+        if !is_usual(&self.compare) {
+            options.line(["compare", &self.compare.text()]);
+        }
         self.fallthrough.write(options);
         options.line(["startup_timeout", &self.startup_timeout.text()]);
     }
@@ -331,10 +351,21 @@ impl Kubernetes {
                 let text = cursor.first_argument("a duration")?;
                 self.startup_timeout = cursor.duration(&text, "startup_timeout")?;
             }
+            "compare" => {
+                let text = cursor.one_argument("a duration")?;
+                self.compare = cursor.duration(&text, "compare")?;
+                if !self.compare.is_zero() && self.compare < COMPARE_MIN {
+                    return Err(cursor.error("compare takes a duration of at least 1m, or 0 for never"));
+                }
+            }
             _ => return Err(cursor.unknown::<Self>()),
         }
         Ok(())
     }
+}
+
+fn is_usual(compare: &Duration) -> bool {
+    *compare == COMPARE
 }
 
 /// A label selector may be written with blanks.

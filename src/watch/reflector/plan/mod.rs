@@ -3,16 +3,12 @@
 use std::time::Duration;
 
 use super::end::End;
+use crate::watch::times::{Times, between};
 
-/// The first and the longest wait after a failure.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// The first and the longest wait after a refusal that only an administrator can end, unless the API server has just started:
-/// it denies everything until it has read its roles.
-const BACK_OFF_DENIED: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
-/// How many refusals in a row are put down to such a start.
+/// How many refusals in a row are put down to an API server that has just started.
 const DENIALS_OF_START: u32 = 4;
-/// The longest time that an API server may make us wait.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
+/// How often a streamed list may end before it is complete, in a row, until the server is taken for one that streams none.
+const ENDS_OF_STREAMS_MAX: u32 = 2;
 
 /// The next request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,11 +43,31 @@ pub struct Next {
     pub trouble: Option<Trouble>,
 }
 
+/// How the next list is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listing {
+    /// The server has not told its version.
+    Unknown,
+    /// Streamed.
+    Streamed,
+    /// In pages, because a streamed one has just come to nothing, or the version could not be had; the one after it may be different.
+    PagesOnce(After),
+    /// In pages: the server streams none.
+    Pages,
+}
+
+/// What a list after one in pages begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    Version,
+    Stream,
+}
+
 /// The state of a reflector between requests.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Whether lists can be streamed, once that is known.
-    streaming: Option<bool>,
+    times: Times,
+    listing: Listing,
     /// Where the next watch begins; None: a list is needed.
     version: Option<String>,
     /// Why the next list is needed.
@@ -61,41 +77,56 @@ pub struct Plan {
     /// Whether the watch that runs has shown that it works.
     is_steady: bool,
     failures: u32,
+    /// Watches in a row that did not last, whatever they brought.
+    short: u32,
     /// Versions that were too old, since the last watch that worked.
     expirations: u32,
     denials: u32,
     refusals: u32,
-    silences: u32,
+    /// Streamed lists in a row that ended before they were complete.
+    ends_of_streams: u32,
     trouble: Option<Trouble>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
+        Self::new(Times::default())
+    }
+}
+
+impl Plan {
+    /// Nothing is known yet.
+    pub fn new(times: Times) -> Self {
         Self {
-            streaming: None,
+            times,
+            listing: Listing::Unknown,
             version: None,
             list_reason: "start",
             is_fresh: false,
             is_steady: false,
             failures: 0,
+            short: 0,
             expirations: 0,
             denials: 0,
             refusals: 0,
-            silences: 0,
+            ends_of_streams: 0,
             trouble: None,
         }
     }
-}
 
-impl Plan {
     /// The next request.
     pub fn step(&self) -> Step {
-        match (&self.version, self.streaming) {
+        match (&self.version, self.listing) {
             (Some(version), _) => Step::Watch(version.clone()),
-            (None, None) => Step::Version,
-            (None, Some(true)) => Step::Stream,
-            (None, Some(false)) => Step::Pages,
+            (None, Listing::Unknown) => Step::Version,
+            (None, Listing::Streamed) => Step::Stream,
+            (None, Listing::PagesOnce(_) | Listing::Pages) => Step::Pages,
         }
+    }
+
+    /// The version that a watch goes on from.
+    pub fn version(&self) -> &str {
+        self.version.as_deref().unwrap_or_default()
     }
 
     /// Whether a list is under way or needed.
@@ -121,15 +152,25 @@ impl Plan {
 
     /// The version of the server says whether it can stream lists.
     pub fn can_stream(&mut self, can_stream: bool) {
-        self.streaming = Some(can_stream);
+        self.listing = if can_stream { Listing::Streamed } else { Listing::Pages };
+    }
+
+    /// The server does not tell its version, which is no reason to list nothing.
+    pub fn cannot_tell(&mut self) {
+        self.listing = Listing::PagesOnce(After::Version);
     }
 
     /// A list is complete at this resource version. Returns whether a trouble is over.
     pub fn listed(&mut self, version: String) -> bool {
+        match self.listing {
+            Listing::PagesOnce(After::Version) => self.listing = Listing::Unknown,
+            Listing::PagesOnce(After::Stream) => self.listing = Listing::Streamed,
+            Listing::Streamed => self.ends_of_streams = 0,
+            Listing::Unknown | Listing::Pages => {}
+        }
         self.version = Some(version);
         self.is_fresh = true;
         self.refusals = 0;
-        self.silences = 0;
         self.denials = 0;
         self.trouble.take().is_some()
     }
@@ -137,7 +178,6 @@ impl Plan {
     /// An event or a bookmark came. Returns whether a trouble is over.
     pub fn advanced(&mut self, version: &str) -> bool {
         self.failures = 0;
-        self.silences = 0;
         if let Some(current) = self.version.as_mut().filter(|_| !version.is_empty()) {
             version.clone_into(current);
         }
@@ -156,19 +196,20 @@ impl Plan {
         self.trouble.take().is_some()
     }
 
-    /// The server's newest version is this one. Returns whether its store went back in time, as one does that is restored
-    /// from a backup: a watch from a version of the future is silent (kubernetes/kubernetes#107457).
-    pub fn compared(&mut self, newest: u64) -> bool {
-        let known = self.version.as_ref().and_then(|version| version.parse::<u64>().ok());
-        let went_back = known.is_some_and(|known| newest < known);
-        if went_back {
-            self.list_again("rollback");
+    /// What follows from the end of a step; `lasted` says for how long, if it was a watch that began; `chance` lies between 0
+    /// and 1.
+    pub fn ended(&mut self, end: &End, lasted: Option<Duration>, chance: f64) -> Next {
+        let mut next = self.after(end, chance);
+        let Some(lasted) = lasted.filter(|_| *end != End::Done) else { return next };
+        // Whatever a watch brought: one that ends at once, time and again, is not opened as often as the server lets us.
+        self.short = if lasted < self.times.steady { self.short + 1 } else { 0 };
+        if self.short > 1 {
+            next.wait = next.wait.max(back_off(self.times.back_off, self.short - 1, chance));
         }
-        went_back
+        next
     }
 
-    /// What follows from the end of a step; `chance` lies between 0 and 1.
-    pub fn ended(&mut self, end: &End, chance: f64) -> Next {
+    fn after(&mut self, end: &End, chance: f64) -> Next {
         let step = self.step();
         let was_steady = std::mem::take(&mut self.is_steady);
         self.is_fresh &= *end == End::Done;
@@ -176,39 +217,16 @@ impl Plan {
             self.failures = 0;
         }
         if step == Step::Stream && end.shows_no_streaming() {
-            self.streaming = Some(false);
-            self.list_reason = "fallback";
+            self.list_in_pages(end);
             return Next { wait: Duration::ZERO, trouble: None };
         }
         match end {
             End::Done => Next { wait: Duration::ZERO, trouble: None },
             End::Closed if was_steady => Next { wait: Duration::ZERO, trouble: None },
-            End::Gone => {
-                self.list_again("gone");
-                self.expirations += 1;
-                // The failures before it are no reason to wait: an API server that is back forgets what was.
-                match self.expirations {
-                    1 => Next { wait: Duration::ZERO, trouble: None },
-                    again => Next { wait: back_off(BACK_OFF, again, chance), trouble: None },
-                }
-            }
-            End::Stalled if !self.is_listing() => {
-                // An API server whose store was restored from a backup is silent for ever: it waits for a resource
-                // version that is still to come.
-                self.silences += 1;
-                if self.silences > 1 {
-                    self.list_again("silence");
-                }
-                Next { wait: back_off(BACK_OFF, 0, chance), trouble: None }
-            }
-            End::Refused { code: code @ (403 | 404), .. } => {
-                let wait = back_off(BACK_OFF_DENIED, self.denials, chance);
-                self.denials += 1;
-                match self.denials > DENIALS_OF_START {
-                    true => self.troubled(wait, if *code == 403 { Trouble::Forbidden } else { Trouble::Absent }),
-                    false => Next { wait, trouble: None },
-                }
-            }
+            End::Gone => self.after_expiration(step, chance),
+            // What is known is not older for it; the next watch tells what this one did not.
+            End::Stalled if !self.is_listing() => Next { wait: Duration::ZERO, trouble: None },
+            End::Refused { code: code @ (403 | 404), .. } => self.after_denial(*code, chance),
             End::Refused { code, retry_after, .. } => {
                 self.refusals += 1;
                 // A version that the server refuses time and again is no place to go on from; 500 is what kube-apiserver
@@ -216,13 +234,13 @@ impl Plan {
                 if self.refusals > 1 && matches!(code, 400 | 422 | 500) && !self.is_listing() {
                     self.list_again("refused");
                 }
-                let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
-                let wait = back_off(BACK_OFF, self.failures, chance).max(asked);
+                let asked = retry_after.unwrap_or_default().min(self.times.retry_after_max);
+                let wait = back_off(self.times.back_off, self.failures, chance).max(asked);
                 self.failures += 1;
                 self.troubled(wait, Trouble::Failing)
             }
             End::Closed | End::Stalled | End::Unreachable(_) | End::Garbage(_) => {
-                let wait = back_off(BACK_OFF, self.failures, chance);
+                let wait = back_off(self.times.back_off, self.failures, chance);
                 self.failures += 1;
                 match was_steady {
                     // A connection that is cut is an everyday matter, one that cannot be made again is not.
@@ -233,11 +251,44 @@ impl Plan {
         }
     }
 
-    fn list_again(&mut self, reason: &'static str) {
+    /// A streamed list came to nothing. A server that ends was perhaps stopped, and the next one streams again.
+    fn list_in_pages(&mut self, end: &End) {
+        self.ends_of_streams += 1;
+        let is_refused = matches!(end, End::Refused { .. });
+        let is_known = is_refused || self.ends_of_streams >= ENDS_OF_STREAMS_MAX;
+        self.listing = if is_known { Listing::Pages } else { Listing::PagesOnce(After::Stream) };
+        self.list_reason = "fallback";
+    }
+
+    /// A version is too old. All replicas learn that of a watch together, but a token of a list is each one's own.
+    fn after_expiration(&mut self, step: Step, chance: f64) -> Next {
+        let spread = if matches!(step, Step::Watch(_)) { self.times.spread } else { Duration::ZERO };
+        self.list_again("gone");
+        self.expirations += 1;
+        // The failures before it are no reason to wait: an API server that is back forgets what was.
+        let wait = match self.expirations {
+            1 => between((Duration::ZERO, spread), chance),
+            again => back_off(self.times.back_off, again, chance),
+        };
+        Next { wait, trouble: None }
+    }
+
+    fn after_denial(&mut self, code: u16, chance: f64) -> Next {
+        let is_forbidden = code == 403;
+        let bounds = if is_forbidden { self.times.back_off_forbidden } else { self.times.back_off_absent };
+        let wait = back_off(bounds, self.denials, chance);
+        self.denials += 1;
+        match self.denials > DENIALS_OF_START {
+            true => self.troubled(wait, if is_forbidden { Trouble::Forbidden } else { Trouble::Absent }),
+            false => Next { wait, trouble: None },
+        }
+    }
+
+    /// A list is needed whatever the watch says.
+    pub fn list_again(&mut self, reason: &'static str) {
         self.version = None;
         self.list_reason = reason;
         self.refusals = 0;
-        self.silences = 0;
     }
 
     fn troubled(&mut self, wait: Duration, trouble: Trouble) -> Next {
@@ -251,7 +302,7 @@ impl Plan {
 /// back together.
 fn back_off((shortest, longest): (Duration, Duration), failures: u32, chance: f64) -> Duration {
     let doubled = shortest.saturating_mul(1_u32.checked_shl(failures + 1).unwrap_or(u32::MAX)).min(longest);
-    shortest + (doubled - shortest).mul_f64(chance.clamp(0.0, 1.0))
+    between((shortest, doubled), chance)
 }
 
 #[cfg(test)]
