@@ -35,9 +35,7 @@ impl K8sExternal {
 
     /// The answer for a name outside the cluster; None: ask the next plugin.
     pub async fn lookup(&self, query: &Query, kubernetes: &Kubernetes, router: &Router) -> Option<Answer> {
-        let zone =
-            self.config.zones.iter().filter(|zone| zone.zone_of(&query.name)).max_by_key(|zone| label_count(zone))?;
-        let apex = query.name.trim_to(label_count(zone));
+        let apex = self.apex_of(query)?;
         let snapshot = kubernetes.snapshot().await;
         let found = self.find(query, &apex, kubernetes, &snapshot);
         let needs_endpoints = self.config.headless || self.is_own(&query.name, &apex);
@@ -53,6 +51,19 @@ impl K8sExternal {
         let mut answer = outcome.of(found).await?;
         self.add_addresses(&mut answer, query, &apex, router).await;
         Some(answer)
+    }
+
+    /// That a name of the zones does not exist, for a query that fell through and found nobody who could answer.
+    pub async fn denial(&self, query: &Query, kubernetes: &Kubernetes) -> Option<Answer> {
+        let apex = self.apex_of(query)?;
+        let soa = self.soa(&apex, kubernetes.snapshot().await.serial());
+        Some(Answer::nx_domain(Some(soa)).by(NAME))
+    }
+
+    /// The zone with most labels that a name is in, in the client's letter case.
+    fn apex_of(&self, query: &Query) -> Option<Name> {
+        let zones = self.config.zones.iter().filter(|zone| zone.zone_of(&query.name));
+        zones.max_by_key(|zone| label_count(zone)).map(|zone| query.name.trim_to(label_count(zone)))
     }
 
     fn find(&self, query: &Query, apex: &Name, kubernetes: &Kubernetes, snapshot: &Snapshot) -> Found {

@@ -332,8 +332,14 @@ impl Pipeline {
         if let Some(answer) = passed_on {
             return answer;
         }
-        match &self.whoami {
-            Some(whoami) => whoami.answer(query),
+        if let Some(whoami) = &self.whoami {
+            return whoami.answer(query);
+        }
+        match self.denial(query, router).await {
+            Some(answer) => {
+                query.explain("server", || "no plugin is left that could know better".to_owned());
+                answer
+            }
             // Who serves zones of its own is asked for others by mistake.
             None if self.file.is_some() || !self.auto.is_empty() => Answer::refused(),
             None => {
@@ -341,6 +347,20 @@ impl Pipeline {
                 Answer::serv_fail("no next plugin found")
             }
         }
+    }
+
+    /// What the last plugin that let the name fall through knows of it.
+    async fn denial(&self, query: &Query, router: &Router) -> Option<Answer> {
+        if let Some(file) = &self.file
+            && let Some(answer) = file.denial(query, router).await
+        {
+            return Some(answer);
+        }
+        let kubernetes = self.kubernetes.as_ref()?;
+        if let Some(answer) = kubernetes.denial(query) {
+            return Some(answer);
+        }
+        self.k8s_external.as_ref()?.denial(query, kubernetes).await
     }
 
     /// Tells those who watch what was answered: the error log, the query log.

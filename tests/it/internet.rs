@@ -3,7 +3,7 @@
 //! It behaves as the resolver that the golden answers were recorded with: RA set, AA clear, aliases followed over all its
 //! zones, the SOA of the closest zone in negative answers, the client's UDP size obeyed, other classes REFUSED.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -125,9 +125,22 @@ impl Internet {
             .map(|(_, _, fault)| *fault)
     }
 
-    /// What a server says that knows only what all know. None: no reply.
-    pub fn answer(&self, request: &Message) -> Option<Message> {
-        self.answer_of(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Channel::Udp, request)
+    /// What a server sends back for a message: as much as the channel and the client can take. None: no reply.
+    pub fn reply_of(&self, server: IpAddr, channel: Channel, message: &[u8]) -> Option<Vec<u8>> {
+        let request = Message::from_vec(message).expect("a well-formed question");
+        let mut reply = self.answer_of(server, channel, &request)?;
+        let octets = reply.to_vec().expect("a reply that can be encoded");
+        let limit = match channel {
+            Channel::Udp => request.edns.as_ref().map_or(512, |edns| usize::from(edns.max_payload())),
+            Channel::Tcp | Channel::Tls | Channel::Https => usize::from(u16::MAX),
+        };
+        if octets.len() <= limit {
+            return Some(octets);
+        }
+        reply.answers.clear();
+        reply.authorities.clear();
+        reply.metadata.truncation = true;
+        Some(reply.to_vec().expect("a reply that can be encoded"))
     }
 
     /// What a server says over a channel. None: no reply.
@@ -245,24 +258,12 @@ impl Exchange for Internet {
     fn exchange(&self, attempt: Attempt) -> Exchanging<'_> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
-            let request = Message::from_vec(&attempt.message).expect("a well-formed question");
-            let Some(reply) = self.answer_of(attempt.upstream.address.ip(), attempt.channel, &request) else {
-                tokio::time::sleep(attempt.timeout).await;
-                return Err(UpstreamError::Timeout { server: attempt.upstream.address, timeout: attempt.timeout });
+            let Attempt { upstream, channel, message, timeout, .. } = attempt;
+            let Some(reply) = self.reply_of(upstream.address.ip(), channel, &message) else {
+                tokio::time::sleep(timeout).await;
+                return Err(UpstreamError::Timeout { server: upstream.address, timeout });
             };
-            let octets = reply.to_vec().expect("a reply that can be encoded");
-            let limit = match attempt.channel {
-                Channel::Udp => request.edns.as_ref().map_or(512, |edns| usize::from(edns.max_payload())),
-                Channel::Tcp | Channel::Tls | Channel::Https => usize::from(u16::MAX),
-            };
-            if octets.len() <= limit {
-                return Ok(octets);
-            }
-            let mut cut = reply.clone();
-            cut.answers.clear();
-            cut.authorities.clear();
-            cut.metadata.truncation = true;
-            Ok(cut.to_vec().expect("a reply that can be encoded"))
+            Ok(reply)
         })
     }
 }

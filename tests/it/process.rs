@@ -1,7 +1,7 @@
 //! The real program as a process of a test: its lines, its exit code, questions to it over UDP.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -9,8 +9,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, OpCode};
-use hickory_proto::rr::{DNSClass, RecordType};
+use hickory_proto::rr::{DNSClass, Record, RecordType};
 use landfall::dns::Transport;
+use socket2::{Domain, Socket, Type};
 
 use crate::dialogue::Question;
 use crate::http;
@@ -19,7 +20,7 @@ use crate::http;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a reply may take.
-const REPLY: Duration = Duration::from_secs(5);
+const REPLY: Duration = Duration::from_secs(10);
 
 /// A running program. It is killed when this is dropped.
 pub struct Process {
@@ -98,12 +99,23 @@ impl Process {
         self.seen.iter().filter(|line| line.contains(text)).count()
     }
 
-    /// The number behind the last colon of the line that says where a zone is served.
+    /// Where the line of a zone says that it is served.
     pub fn dns_address(&self, zone: &str) -> SocketAddr {
         let start = format!("{zone}:");
         let line = self.seen.iter().find_map(|line| line.strip_prefix(&start)).expect("a line of the zone");
         let (port, ip) = line.split_once(" on ").expect("PORT on IP");
         SocketAddr::new(ip.parse().expect("an address"), port.parse().expect("a port"))
+    }
+
+    /// Where clients of an address family find the zones that it serves, all on one port; without `bind` that is
+    /// everywhere.
+    pub fn dns_address_for(&self, ip: IpAddr) -> SocketAddr {
+        let of_zone = self.seen.iter().filter_map(|line| line.rsplit_once(".:"));
+        let mut places = of_zone.filter_map(|(_, place)| {
+            let (port, at) = place.split_once(" on ").unwrap_or((place, ""));
+            (at.is_empty() || at == ip.to_string()).then_some(port.parse().ok()?)
+        });
+        SocketAddr::new(ip, places.next().expect("a line of a zone"))
     }
 
     fn has_admin_pages(&self) -> bool {
@@ -202,19 +214,21 @@ pub fn question(server: SocketAddr, name: &str, record_type: RecordType, transpo
 /// Sends a question as its transport says; None if no reply comes in time.
 pub fn exchange(server: SocketAddr, question: &Question) -> Option<Message> {
     let octets = question.octets(4711);
-    let reply = match question.transport {
-        Transport::Udp => exchange_datagrams(server, &octets),
-        Transport::Tcp => exchange_frames(server, &octets),
-    };
-    Some(Message::from_vec(&reply?).expect("a message"))
+    match question.transport {
+        Transport::Udp => {
+            let reply = exchange_datagrams(SocketAddr::new(question.client.ip(), 0), server, &octets)?;
+            Some(Message::from_vec(&reply).expect("a message"))
+        }
+        Transport::Tcp => exchange_frames(connect(question.client.ip(), server)?, &octets),
+    }
 }
 
 fn client_address(server: SocketAddr) -> SocketAddr {
     if server.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" }.parse().expect("an address")
 }
 
-fn exchange_datagrams(server: SocketAddr, octets: &[u8]) -> Option<Vec<u8>> {
-    let socket = UdpSocket::bind(client_address(server)).expect("a socket");
+fn exchange_datagrams(client: SocketAddr, server: SocketAddr, octets: &[u8]) -> Option<Vec<u8>> {
+    let socket = UdpSocket::bind(client).expect("a socket");
     socket.set_read_timeout(Some(REPLY)).expect("a timeout");
     socket.send_to(octets, server).expect("a question sent");
     let mut reply = vec![0; 4096];
@@ -223,14 +237,36 @@ fn exchange_datagrams(server: SocketAddr, octets: &[u8]) -> Option<Vec<u8>> {
     Some(reply)
 }
 
-fn exchange_frames(server: SocketAddr, octets: &[u8]) -> Option<Vec<u8>> {
-    let mut stream = TcpStream::connect(server).ok()?;
+fn connect(client: IpAddr, server: SocketAddr) -> Option<TcpStream> {
+    let socket = Socket::new(Domain::for_address(server), Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::new(client, 0).into()).expect("the client's address");
+    socket.connect(&server.into()).ok()?;
+    Some(socket.into())
+}
+
+/// Of a transfer, all messages as one.
+fn exchange_frames(mut stream: TcpStream, octets: &[u8]) -> Option<Message> {
     stream.set_read_timeout(Some(REPLY)).expect("a timeout");
     let length = u16::try_from(octets.len()).expect("a short question").to_be_bytes();
     stream.write_all(&[&length, octets].concat()).ok()?;
+    let mut reply = read_frame(&mut stream)?;
+    while is_unfinished_transfer(&reply) {
+        reply.answers.extend(read_frame(&mut stream)?.answers);
+    }
+    Some(reply)
+}
+
+fn read_frame(stream: &mut TcpStream) -> Option<Message> {
     let mut length = [0; 2];
     stream.read_exact(&mut length).ok()?;
     let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
     stream.read_exact(&mut reply).ok()?;
-    Some(reply)
+    Some(Message::from_vec(&reply).expect("a message"))
+}
+
+/// Whether the SOA that ends a transfer is still to come.
+fn is_unfinished_transfer(reply: &Message) -> bool {
+    let is_transfer = reply.queries.iter().any(|query| matches!(query.query_type, RecordType::AXFR | RecordType::IXFR));
+    let is_soa = |record: Option<&Record>| record.is_some_and(|record| record.record_type() == RecordType::SOA);
+    is_transfer && is_soa(reply.answers.first()) && (reply.answers.len() < 2 || !is_soa(reply.answers.last()))
 }

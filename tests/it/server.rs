@@ -42,13 +42,8 @@ pub struct InMemoryServer {
 }
 
 impl InMemoryServer {
-    /// Assembles the server of a Corefile. Its clusters wait for [`InMemoryServer::set_cluster`], and nothing is in sync
-    /// before.
-    pub fn new(corefile: &str, internet: Internet) -> Self {
-        Self::on_machine(corefile, internet, &Machine::default())
-    }
-
-    /// The same on a machine.
+    /// Assembles the server of a Corefile on a machine. Its clusters wait for [`InMemoryServer::set_cluster`], and nothing is
+    /// in sync before.
     pub fn on_machine(corefile: &str, internet: Internet, machine: &Machine) -> Self {
         let source = Source::Text { name: "Corefile".to_owned(), text: corefile.to_owned() };
         let mut config = source.load(PORT).unwrap_or_else(|errors| panic!("{errors:?}")).config;

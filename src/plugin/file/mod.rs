@@ -42,9 +42,19 @@ impl File {
 
     /// The answer of the zone with most labels; None: ask the next plugin.
     pub async fn lookup(&self, query: &Query, router: &Router) -> Option<Answer> {
-        let zones = self.zones.iter().filter(|(zone, _)| zone.apex().zone_of(&query.name));
-        let (zone, fallthrough) = zones.max_by_key(|(zone, _)| label_count(zone.apex()))?;
+        let (zone, fallthrough) = self.zone_of(&query.name)?;
         answer(NAME, zone, fallthrough, query, router).await
+    }
+
+    /// What a zone says of a name that fell through and found nobody who could answer.
+    pub async fn denial(&self, query: &Query, router: &Router) -> Option<Answer> {
+        let (zone, _) = self.zone_of(&query.name)?;
+        answer(NAME, zone, &Fallthrough::default(), query, router).await
+    }
+
+    fn zone_of(&self, name: &Name) -> Option<&(Arc<ZoneFile>, Fallthrough)> {
+        let zones = self.zones.iter().filter(|(zone, _)| zone.apex().zone_of(name));
+        zones.max_by_key(|(zone, _)| label_count(zone.apex()))
     }
 
     /// The zone of exactly this name.

@@ -313,7 +313,7 @@ fn outside(service: &Service, is_port: impl Fn(&Port) -> bool) -> Vec<Candidate<
 }
 
 /// The name that an alias is for; None: an address, or no name.
-fn alias_target(text: &str) -> Option<Name> {
+pub(super) fn alias_target(text: &str) -> Option<Name> {
     let is_address = text.parse::<IpAddr>().is_ok();
     (!is_address).then(|| parse_name(text).ok())?
 }

@@ -94,6 +94,13 @@ impl Kubernetes {
         outcome.of(found).await
     }
 
+    /// That a name of the zones does not exist, for a query that fell through and found nobody who could answer.
+    pub fn denial(&self, query: &Query) -> Option<Answer> {
+        let apex = query.name.trim_to(label_count(self.zone_of(&query.name)?));
+        let soa = self.soa(&apex, self.store.load().serial());
+        Some(Answer::nx_domain(Some(soa)).by(NAME))
+    }
+
     /// The search list of the Pod that asks, as far as the cluster makes it: for a name in one of its domains, and where it is
     /// certain which namespace the address stands for. None: it is not.
     pub fn search_domains(&self, query: &Query) -> Option<[Name; 3]> {

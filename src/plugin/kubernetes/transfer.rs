@@ -1,12 +1,20 @@
-//! The zone of a cluster as a whole: what queries for its names answer, Service by Service.
+//! The zone of a cluster as a whole, Service by Service, in the shape that CoreDNS gives it: not every record that a query
+//! gets is in it, and the weights of SRV are others.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::found::{Finder, Found, Realm};
-use super::{Config, Kubernetes, below};
-use crate::cluster::{ObjectKey, Service, ServiceKind, ServiceView, Snapshot};
+use super::found::{Found, Realm, alias_target, is_ignored};
+use super::{Config, Kubernetes, address_record, below};
+use crate::cluster::{Endpoint, EndpointSlice, ObjectKey, Port, ServiceKind, ServiceView, Snapshot};
 use crate::dns::{Name, Query, RData, Record, RecordType, Transfer, is_reverse, rdata};
+
+/// The weight of a Service, and what the endpoints of a slice share.
+const WEIGHT: u16 = 100;
+
+/// What CoreDNS writes for a port of an EndpointSlice that stands for all ports.
+const ALL_PORTS: u16 = u16::MAX;
 
 /// A cluster as it was when a transfer began.
 struct Listing {
@@ -24,8 +32,8 @@ impl Kubernetes {
         self.config.zones.contains(name) && !is_reverse(name) && !self.is_cluster_set(name)
     }
 
-    /// All records of a zone, and its serial: SOA, name servers with their addresses, and for each Service its addresses, ports
-    /// and endpoints. None: not everything was listed yet.
+    /// All records of a zone, and its serial: SOA, name servers with their addresses, each Service, SOA. None: not everything
+    /// was listed yet.
     pub fn transfer(&self, apex: &Name) -> Option<(u32, Transfer)> {
         let snapshot = self.store.load().clone();
         if !self.store.wanted().iter().all(|resource| snapshot.is_synced(*resource)) {
@@ -35,7 +43,12 @@ impl Kubernetes {
         let of_apex = Query::of_our_own(apex.clone(), RecordType::NS);
         let mut head = vec![soa.clone()];
         if let Found::Records { answers, additional } = self.find_name_servers(&of_apex, apex, &snapshot) {
-            head.extend(answers.into_iter().chain(additional));
+            // As in CoreDNS, glue has a TTL of its own.
+            let glue = additional.into_iter().map(|mut record| {
+                record.ttl = 0;
+                record
+            });
+            head.extend(answers.into_iter().chain(glue));
         }
         let mut services: Vec<ObjectKey> = snapshot.services().collect();
         services.sort();
@@ -54,74 +67,93 @@ impl Kubernetes {
 }
 
 impl Listing {
-    /// The records of a Service.
+    /// The records of a Service, each once.
     fn service(&self, at: usize) -> Vec<Record> {
         let Some(key) = self.services.get(at).filter(|key| self.exposed.contains(&key.namespace)) else {
             return Vec::new();
         };
         let view = self.snapshot.namespace(&key.namespace).and_then(|namespace| namespace.service(&key.name));
-        let Some((view, service)) = view.map(|view| (view, view.service)) else { return Vec::new() };
-        let (namespace, name) = (&*key.namespace, &*key.name);
-        let base = format!("{name}.{namespace}.svc");
-        let mut records = self.all(&base, &ADDRESSES_AND_PORTS, |finder| finder.service(namespace, name));
-        for (port, protocol) in self.ports(view, service) {
-            let labels = format!("_{port}._{protocol}.{base}");
-            records
-                .extend(self.all(&labels, &[RecordType::SRV], |finder| finder.port(namespace, name, &port, &protocol)));
-        }
-        for label in self.endpoints(view, service) {
-            let labels = format!("{label}.{base}");
-            records.extend(self.all(&labels, &ADDRESSES, |finder| finder.endpoint(namespace, name, &label)));
-        }
+        let name = below(&format!("{}.{}.svc", key.name, key.namespace), &self.apex);
+        let mut records = match (view, name) {
+            (Some(view), Some(name)) => self.of_service(view, &name),
+            // A name that is longer than a name may be cannot be asked for.
+            (None, _) | (_, None) => Vec::new(),
+        };
+        let mut seen = HashSet::new();
+        records.retain(|record| seen.insert((record.name.clone(), record.data.clone())));
         records
     }
 
-    /// The records of a name that are of these types, or that it is an alias.
-    fn all(&self, labels: &str, record_types: &[RecordType], find: impl Fn(Finder<'_>) -> Found) -> Vec<Record> {
-        let mut records = Vec::new();
-        // A name that is longer than a name may be cannot be asked for.
-        let Some(name) = below(labels, &self.apex) else { return records };
-        for record_type in record_types {
-            let finder = Finder {
-                query: &Query::of_our_own(name.clone(), *record_type),
-                apex: &self.apex,
-                realm: Realm::Cluster,
-                ttl: self.config.ttl,
-                snapshot: &self.snapshot,
-                config: &self.config,
-                is_exposed: &|namespace| self.exposed.contains(namespace),
-            };
-            match find(finder) {
-                Found::Records { answers, .. } => records.extend(answers),
-                Found::Alias(target) => {
-                    let alias = RData::CNAME(rdata::CNAME(target));
-                    return vec![Record::from_rdata(name, self.config.ttl, alias)];
-                }
-                Found::NoData | Found::Nothing => {}
+    fn of_service(&self, view: ServiceView<'_>, name: &Name) -> Vec<Record> {
+        match &view.service.kind {
+            ServiceKind::ClusterIp(_) if is_ignored(&self.config, Realm::Cluster, view, &self.snapshot) => Vec::new(),
+            ServiceKind::ClusterIp(addresses) => self.with_cluster_ips(name, addresses, &view.service.ports),
+            ServiceKind::Headless if self.config.no_endpoints => Vec::new(),
+            ServiceKind::Headless => view.slices().flat_map(|slice| self.of_slice(name, slice)).collect(),
+            ServiceKind::ExternalName(target) => {
+                let alias = alias_target(target).map(|target| RData::CNAME(rdata::CNAME(target)));
+                alias.map(|alias| self.record(name, alias)).into_iter().collect()
             }
         }
+    }
+
+    /// Its addresses, and each of its ports by number and by name.
+    fn with_cluster_ips(&self, name: &Name, addresses: &[IpAddr], ports: &[Port]) -> Vec<Record> {
+        if addresses.is_empty() {
+            return Vec::new();
+        }
+        let mut records: Vec<Record> = addresses.iter().map(|address| self.address(name, *address)).collect();
+        for port in ports {
+            let srv = || srv(WEIGHT, port, name.clone());
+            records.push(self.record(name, srv()));
+            records.extend(port_name(port, name).map(|name| self.record(&name, srv())));
+        }
         records
     }
 
-    /// The names of the ports, each with its protocol.
-    fn ports(&self, view: ServiceView<'_>, service: &Service) -> BTreeSet<(String, String)> {
-        let slices = view.slices().filter(|_| !self.config.no_endpoints);
-        let ports: Vec<_> = match &service.kind {
-            ServiceKind::ClusterIp(_) => service.ports.iter().collect(),
-            ServiceKind::Headless => slices.flat_map(|slice| &slice.ports).collect(),
-            ServiceKind::ExternalName(_) => Vec::new(),
-        };
-        let named = ports.into_iter().filter(|port| !port.name.is_empty());
-        named.map(|port| (port.name.to_ascii_lowercase(), port.protocol.to_ascii_lowercase())).collect()
+    /// The endpoints of a slice of a headless Service, and its ports by name; the weight is shared among the endpoints.
+    fn of_slice(&self, service: &Name, slice: &EndpointSlice) -> Vec<Record> {
+        let elsewhere = slice.ready().map(|endpoint| endpoint.names().len()).sum::<usize>();
+        let count = slice.ready_addresses().count() + elsewhere;
+        let weight = u16::try_from(count).map_or(0, |count| WEIGHT / count.max(1));
+        let mut records = Vec::new();
+        for (endpoint, address) in slice.ready_with_addresses() {
+            let Some(target) = self.endpoint_name(service, endpoint, address) else { continue };
+            records.push(self.address(service, address));
+            records.push(self.address(&target, address));
+            records.extend(self.ports(service, slice, weight, &target));
+        }
+        // As in CoreDNS, an endpoint that is a domain name has ports, but nowhere.
+        if elsewhere > 0 {
+            records.extend(self.ports(service, slice, weight, &Name::root()));
+        }
+        records
     }
 
-    /// The labels of the endpoints of a headless Service.
-    fn endpoints(&self, view: ServiceView<'_>, service: &Service) -> BTreeSet<String> {
-        let is_listed = matches!(service.kind, ServiceKind::Headless) && !self.config.no_endpoints;
-        let endpoints = view.slices().filter(|_| is_listed).flat_map(|slice| slice.ready_with_addresses());
-        endpoints.map(|(endpoint, address)| endpoint.label(address, self.config.endpoint_pod_names)).collect()
+    fn endpoint_name(&self, service: &Name, endpoint: &Endpoint, address: IpAddr) -> Option<Name> {
+        below(&endpoint.label(address, self.config.endpoint_pod_names), service)
+    }
+
+    fn ports(&self, service: &Name, slice: &EndpointSlice, weight: u16, target: &Name) -> Vec<Record> {
+        let named = slice.ports.iter().filter_map(|port| Some((port, port_name(port, service)?)));
+        named.map(|(port, name)| self.record(&name, srv(weight, port, target.clone()))).collect()
+    }
+
+    fn address(&self, name: &Name, address: IpAddr) -> Record {
+        address_record(name, self.config.ttl, address)
+    }
+
+    fn record(&self, name: &Name, data: RData) -> Record {
+        Record::from_rdata(name.clone(), self.config.ttl, data)
     }
 }
 
-const ADDRESSES: [RecordType; 2] = [RecordType::A, RecordType::AAAA];
-const ADDRESSES_AND_PORTS: [RecordType; 3] = [RecordType::A, RecordType::AAAA, RecordType::SRV];
+/// `_PORT._PROTOCOL` below a Service; None: it has no name, or none that can be asked for.
+fn port_name(port: &Port, service: &Name) -> Option<Name> {
+    let labels = format!("_{}._{}", port.name, port.protocol).to_ascii_lowercase();
+    (!port.name.is_empty()).then(|| below(&labels, service))?
+}
+
+fn srv(weight: u16, port: &Port, target: Name) -> RData {
+    RData::SRV(rdata::SRV::new(0, weight, port.number.unwrap_or(ALL_PORTS), target))
+}

@@ -6,6 +6,7 @@
 mod answers;
 mod faults;
 mod imports;
+mod live;
 mod lost;
 mod metrics;
 mod recorded;

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 
-use hickory_proto::op::Message;
+use landfall::upstream::Channel;
 
 use super::{Server, corefile, kubeadm, shop};
 use crate::internet::Internet;
@@ -20,10 +20,15 @@ foo.example.com. 60 IN A 192.0.2.123";
 const REVERSE: &str = "2.0.192.in-addr.arpa. 60 IN SOA ns.my.test. admin.my.test. 1 7200 1800 86400 60
 123.2.0.192.in-addr.arpa. 60 IN PTR my.test.";
 
-/// A DNS server on the loopback, UDP and TCP. Its threads end with the tests.
+/// A DNS server on the loopback that knows these zones.
 fn upstream() -> SocketAddr {
     let mut internet = Internet::default();
     [ACME, WIDGET, EXAMPLE, REVERSE].into_iter().for_each(|zone| internet.add_zone(zone));
+    upstream_of(internet)
+}
+
+/// A DNS server on the loopback, UDP and TCP. Its threads end with the tests.
+pub fn upstream_of(internet: Internet) -> SocketAddr {
     let internet = Arc::new(internet);
     let (datagrams, streams) = sockets();
     let address = datagrams.local_addr().expect("an address");
@@ -31,7 +36,7 @@ fn upstream() -> SocketAddr {
     std::thread::spawn(move || {
         let mut octets = [0; 4096];
         while let Ok((length, client)) = datagrams.recv_from(&mut octets) {
-            if let Some(reply) = answer(&answering, &octets[..length]) {
+            if let Some(reply) = answering.reply_of(client.ip(), Channel::Udp, &octets[..length]) {
                 datagrams.send_to(&reply, client).expect("a reply sent");
             }
         }
@@ -62,14 +67,10 @@ fn serve(mut stream: TcpStream, internet: &Internet) -> Option<()> {
         stream.read_exact(&mut length).ok()?;
         let mut octets = vec![0; usize::from(u16::from_be_bytes(length))];
         stream.read_exact(&mut octets).ok()?;
-        let reply = answer(internet, &octets)?;
+        let reply = internet.reply_of(stream.peer_addr().ok()?.ip(), Channel::Tcp, &octets)?;
         let length = u16::try_from(reply.len()).ok()?.to_be_bytes();
         stream.write_all(&[&length, reply.as_slice()].concat()).ok()?;
     }
-}
-
-fn answer(internet: &Internet, octets: &[u8]) -> Option<Vec<u8>> {
-    internet.answer(&Message::from_vec(octets).ok()?)?.to_vec().ok()
 }
 
 /// Starts the program with the kubeadm Corefile, forwarding to [`upstream`].
