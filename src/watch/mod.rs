@@ -2,7 +2,8 @@
 //!
 //! [`start`] is the one entry. `source` finds the API server and the credentials, `reflector` lists and watches one
 //! resource, `object` holds the slim types that JSON and YAML are read into, `convert` makes changes of them, `pace` bounds the requests,
-//! [`Times`] says how long they take, [`Troubles`] why they fail, `owner` is the task that applies changes and publishes snapshots, [`manifests`] reads files. Nothing here knows DNS.
+//! [`Times`] says how long they take, [`Troubles`] why they fail, `token` keeps credentials fresh, `owner` is the task that applies changes and
+//! publishes snapshots, [`manifests`] reads files. Nothing here knows DNS.
 
 mod convert;
 mod lenient;
@@ -13,6 +14,7 @@ mod pace;
 mod reflector;
 mod source;
 mod times;
+mod token;
 mod troubles;
 
 use std::collections::BTreeMap;

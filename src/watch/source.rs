@@ -12,8 +12,8 @@ use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigErro
 use kube::{Client, Config};
 use tower::{BoxError, ServiceExt};
 
-use super::Settings;
 use super::pace::Pace;
+use super::{Settings, token};
 use crate::config::directive::ObjectSource;
 
 /// A client of an API server; connections are made when it is used.
@@ -138,7 +138,7 @@ fn connect(mut config: Config, pace: Pace) -> Result<ApiServer, SourceError> {
     if let (Ok(name), Ok(value)) = ("user-agent".parse(), agent.parse()) {
         config.headers.push((name, value));
     }
-    match client(config) {
+    match token::client(config, client) {
         Ok(client) => Ok(ApiServer { client, host, pace: Arc::new(pace) }),
         Err(source) => Err(SourceError::Credentials { host, source: Box::new(source) }),
     }

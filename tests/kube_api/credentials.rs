@@ -12,9 +12,21 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-/// Writes a kubeconfig whose user has a token. Its current context leads nowhere; `fake` is the right one.
-pub fn write_token_kubeconfig(folder: &Path, server: SocketAddr, token: &str) -> PathBuf {
-    write_kubeconfig(folder, &format!("server: http://{server}"), &format!("token: {token}"))
+use super::rights::{DNS, TOKENS};
+
+/// Writes a kubeconfig whose user has a token in a file. Its current context leads nowhere; `fake` is the right one.
+pub fn write_token_kubeconfig(folder: &Path, server: SocketAddr) -> PathBuf {
+    let (token, _) = TOKENS.iter().find(|(_, user)| *user == DNS).unwrap();
+    let file = write_token(folder, token);
+    write_kubeconfig(folder, &format!("server: http://{server}"), &format!("tokenFile: {}", file.display()))
+}
+
+/// Puts a token into the file.
+pub fn write_token(folder: &Path, token: &str) -> PathBuf {
+    let (next, file) = (folder.join("next-token"), folder.join("token"));
+    fs::write(&next, token).unwrap();
+    fs::rename(next, &file).unwrap();
+    file
 }
 
 /// Makes certificates, and a kubeconfig whose user has one.

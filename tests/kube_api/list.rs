@@ -15,7 +15,7 @@ use super::Shared;
 use super::form::Form;
 use super::resource::{ObjectPath, Resource};
 use super::selector::Selector;
-use super::status::{Cause, Status};
+use super::status::{self, Cause, Status};
 use super::store::{Compacted, Key, Objects};
 
 /// The parameters of a request, decoded.
@@ -160,6 +160,9 @@ impl Token {
 /// Answers a list.
 pub async fn list(shared: &Shared, scope: &Scope, form: Form, parameters: &Parameters) -> Result<Response, Status> {
     let list = List::parse(parameters)?;
+    if !list.is_cached() && !shared.store_is_there().await {
+        return Ok(status::no_store());
+    }
     if let Some(revision) = list.revision {
         shared.wait_for(revision).await?;
     }
@@ -188,6 +191,11 @@ pub async fn list(shared: &Shared, scope: &Scope, form: Form, parameters: &Param
 }
 
 impl List {
+    /// Whether the server need not ask the store.
+    fn is_cached(&self) -> bool {
+        self.revision.is_some() && !self.is_exact && self.token.is_none()
+    }
+
     /// The state that the list is of, and its revision.
     fn objects(&self, shared: &Shared) -> Result<(u64, Objects), Status> {
         let store = &shared.lock().store;

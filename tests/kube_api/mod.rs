@@ -14,6 +14,7 @@ mod resource;
 mod rights;
 mod selector;
 mod server;
+mod silence;
 mod status;
 mod store;
 mod watch;
@@ -49,7 +50,7 @@ pub struct KubeApi {
     kubeconfig: PathBuf,
     // The runtime goes before the folder and after what it runs.
     runtime: Runtime,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// What a test may choose, also while the server runs.
@@ -65,6 +66,16 @@ pub struct Settings {
     pub has_service_imports: bool,
     /// A version that this CRD does not serve.
     pub absent_version: Option<&'static str>,
+    /// The store can say how far it is: etcd 3.4 cannot, and lists cannot be streamed.
+    pub store_tells_progress: bool,
+    /// The store does not answer; what the server has in its cache, it still serves.
+    pub is_store_down: bool,
+    /// The process is stopped: it says nothing on any connection.
+    pub is_paused: bool,
+    /// Watches of these resources say nothing for the time being.
+    pub held: &'static [&'static str],
+    /// Watches tell of each object that is there twice, the second time as new.
+    pub repeats_events: bool,
 }
 
 impl Default for Settings {
@@ -75,6 +86,11 @@ impl Default for Settings {
             has_initial_events: true,
             has_service_imports: false,
             absent_version: None,
+            store_tells_progress: true,
+            is_store_down: false,
+            is_paused: false,
+            held: &[],
+            repeats_events: false,
         }
     }
 }
@@ -93,6 +109,9 @@ struct State {
     rights: Rights,
     faults: Vec<Injected>,
     requests: Vec<Asked>,
+    connections: usize,
+    /// The first so many connections are dead, which their clients do not know.
+    dead_connections: usize,
 }
 
 /// A request for objects, as it came.
@@ -119,6 +138,20 @@ impl Shared {
         let current = |_| Status::too_large_revision(revision, self.lock().store.revision());
         timeout(patience, reached).await.map_err(current)
     }
+
+    /// Waits until the settings and the connections are so.
+    async fn wait_until(&self, is_so: impl Fn(&State) -> bool) {
+        let mut changed = self.changed.subscribe();
+        while !is_so(&self.lock()) {
+            let _ = changed.changed().await;
+        }
+    }
+
+    /// Waits for the store, as long as the real server does; false: it is still away.
+    async fn store_is_there(&self) -> bool {
+        let patience = self.lock().settings.second * 60;
+        timeout(patience, self.wait_until(|state| !state.settings.is_store_down)).await.is_ok()
+    }
 }
 
 impl KubeApi {
@@ -141,12 +174,11 @@ impl KubeApi {
             address.use_tls(tls);
             kubeconfig
         } else {
-            let (token, _) = TOKENS.iter().find(|(_, user)| *user == DNS).unwrap();
-            credentials::write_token_kubeconfig(folder.path(), at, token)
+            credentials::write_token_kubeconfig(folder.path(), at)
         };
         let (changed, _) = channel::channel(());
         let shared = Arc::new(Shared { state: Mutex::default(), changed });
-        let api = Self { shared, address, running: Mutex::new(None), kubeconfig, runtime, _folder: folder };
+        let api = Self { shared, address, running: Mutex::new(None), kubeconfig, runtime, folder };
         api.resume();
         for namespace in ["default", "kube-node-lease", "kube-public", "kube-system"] {
             api.create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}));
@@ -168,6 +200,7 @@ impl KubeApi {
     /// Changes the settings.
     pub fn set(&self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.shared.lock().settings);
+        self.shared.changed.send_replace(());
     }
 }
 
@@ -265,8 +298,23 @@ impl KubeApi {
     /// Puts a copy back, as restoring a backup of etcd does: revisions go back, and connections end.
     pub fn restore(&self, backup: Store) {
         self.stop();
-        self.write(|store| *store = backup);
+        self.restore_unnoticed(backup);
         self.resume();
+    }
+
+    /// The same behind a proxy that keeps connections open.
+    pub fn restore_unnoticed(&self, backup: Store) {
+        self.write(|store| *store = backup);
+    }
+
+    /// Everything that is stored, as manifests.
+    pub fn manifests(&self) -> Vec<Value> {
+        let state = self.shared.lock();
+        let typed = |(key, object): (&store::Key, &store::Object)| {
+            let resource = Resource::of_plural(key.0);
+            resource.with_type(resource.versions[0], object)
+        };
+        state.store.objects().iter().map(typed).collect()
     }
 
     /// Whether watches tell of what is written from now on.
@@ -290,6 +338,18 @@ impl KubeApi {
     /// Takes that away. Watches that run go on.
     pub fn revoke(&self, user: &str, resource: &str) {
         self.shared.lock().rights.revoke(user, resource);
+    }
+
+    /// The token in the file of the kubeconfig is another one from now on, and nobody knows the old one.
+    pub fn renew_token(&self) {
+        self.shared.lock().rights.expire(TOKENS[1].0);
+        credentials::write_token(self.folder.path(), TOKENS[2].0);
+    }
+
+    /// Nothing is said any more on the connections that are open, and nothing ends them.
+    pub fn kill_connections_unnoticed(&self) {
+        let mut state = self.shared.lock();
+        state.dead_connections = state.connections;
     }
 
     /// Spoils the next answers to requests of a verb for a resource. The verbs are `list`, `continue` (a later page), `peek`

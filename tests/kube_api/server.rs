@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use super::form::{Form, Shape};
 use super::list::{Parameters, Scope};
 use super::resource::ObjectPath;
-use super::rights::user;
+use super::silence::{Place, held};
 use super::status::Status;
 use super::{Asked, Shared, discovery, list, watch};
 
@@ -94,9 +94,18 @@ async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>)
     // Clients of a watch wait for single lines.
     let _ = stream.set_nodelay(true);
     let has_certificate = tls.is_some();
+    let connection = {
+        let mut state = shared.lock();
+        state.connections += 1;
+        state.connections - 1
+    };
     let service = service_fn(move |request: Request<Incoming>| {
         let shared = Arc::clone(&shared);
-        async move { answer(&shared, &request, has_certificate).await.ok_or_else(|| io::Error::other("no answer")) }
+        async move {
+            Place { connection, watched: None }.may_speak(&shared).await;
+            let answer = answer(&shared, &request, has_certificate, connection).await;
+            answer.ok_or_else(|| io::Error::other("no answer"))
+        }
     });
     let http = http1::Builder::new();
     match tls {
@@ -110,7 +119,12 @@ async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>)
 }
 
 /// None: the connection ends without an answer.
-async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>, has_certificate: bool) -> Option<Response> {
+async fn answer(
+    shared: &Arc<Shared>,
+    request: &Request<Incoming>,
+    has_certificate: bool,
+    connection: usize,
+) -> Option<Response> {
     let Ok(Query(parameters)) = Query::<Parameters>::try_from_uri(request.uri()) else {
         return Some(Status::bad_request("malformed query").into_response());
     };
@@ -131,10 +145,15 @@ async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>, has_certifica
     };
     let answer = objects(shared, request, has_certificate, verb, &path, &parameters).await;
     let answer = answer.unwrap_or_else(Status::into_response);
-    match fault {
-        Some(fault) => fault.spoil(answer),
-        None => Some(answer),
-    }
+    let answer = match fault {
+        Some(fault) => fault.spoil(answer)?,
+        None => answer,
+    };
+    let watched = (verb == "watch").then(|| path.plural.clone());
+    Some(match watched {
+        Some(_) => held(shared, Place { connection, watched }, answer),
+        None => answer,
+    })
 }
 
 fn header(request: &Request<Incoming>, name: HeaderName) -> Option<&str> {
@@ -153,7 +172,7 @@ fn verb(method: &Method, path: &ObjectPath, parameters: &Parameters) -> &'static
 }
 
 fn without_objects(shared: &Shared, request: &Request<Incoming>, has_certificate: bool) -> Result<Response, Status> {
-    user(header(request, AUTHORIZATION), has_certificate)?;
+    shared.lock().rights.user(header(request, AUTHORIZATION), has_certificate)?;
     Ok(discovery::answer(request.uri().path(), shared.lock().settings.has_service_imports))
 }
 
@@ -165,8 +184,11 @@ async fn objects(
     path: &ObjectPath,
     parameters: &Parameters,
 ) -> Result<Response, Status> {
-    let user = user(header(request, AUTHORIZATION), has_certificate)?;
-    shared.lock().rights.check(user, verb, path)?;
+    {
+        let rights = &shared.lock().rights;
+        let user = rights.user(header(request, AUTHORIZATION), has_certificate)?;
+        rights.check(user, verb, path)?;
+    }
     let (with_custom, absent) = {
         let settings = &shared.lock().settings;
         (settings.has_service_imports, settings.absent_version)

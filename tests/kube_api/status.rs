@@ -124,6 +124,12 @@ impl Status {
         Self::new(500, "", words)
     }
 
+    /// The store cannot say how far it is, so that nobody knows when a list is complete.
+    pub fn no_progress() -> Self {
+        let words = "storage: the required storage feature RequestWatchProgress is disabled";
+        Self::new(500, "", words)
+    }
+
     /// A revision of the future did not come in time.
     pub fn too_large_revision(asked: u64, current: u64) -> Self {
         Self::new(504, "Timeout", format!("Timeout: Too large resource version: {asked}, current: {current}"))
@@ -148,6 +154,15 @@ impl IntoResponse for Status {
         }
         response.body(Body::from(self.0.to_string())).unwrap()
     }
+}
+
+/// What a list is answered that waited for the store in vain: no Status, and as text.
+pub fn no_store() -> Response {
+    let body = json!({
+        "metadata": {}, "status": "Failure", "reason": "Timeout", "details": {}, "code": 504,
+        "message": "Timeout: request did not complete within the allotted timeout",
+    });
+    text(504, &format!("{body}\n"))
 }
 
 /// What no part of the API answers, and too many requests: a line of text.

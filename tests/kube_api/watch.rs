@@ -86,6 +86,9 @@ impl Watch {
         let revision = revision(parameters).map_err(Status::watch_revision_unreadable)?;
         let is_true = |name: &str| text(parameters, name).is_some_and(|value| value == "true" || value == "1");
         let initial_events = is_true("sendInitialEvents").then(|| revision.unwrap_or(0));
+        if initial_events.is_some() && !shared.lock().settings.store_tells_progress {
+            return Err(Status::no_progress());
+        }
         Ok(Self {
             scope,
             form,
@@ -138,6 +141,7 @@ impl Watch {
     /// What comes before the first change, and the revision from which changes are sent.
     async fn begin(&self, shared: &Shared) -> Result<(Vec<Bytes>, u64), Status> {
         if let Some(revision) = self.initial_events {
+            shared.wait_until(|state| !state.settings.is_store_down).await;
             shared.wait_for(revision).await?;
         }
         let store = &shared.lock().store;
@@ -159,13 +163,15 @@ impl Watch {
 
     /// The events after the known revision; None if the server has forgotten them.
     fn events(&self, shared: &Shared, known: &mut u64) -> Option<Vec<Value>> {
-        let store = &shared.lock().store;
+        let state = &shared.lock();
+        let (store, repeats) = (&state.store, state.settings.repeats_events);
         let changes = match store.changes_after(*known) {
             Ok(changes) => changes,
             Err(Compacted) => return None,
         };
         *known = changes.last().map_or(*known, |change| change.revision);
-        Some(changes.iter().filter_map(|change| self.event(change)).collect())
+        let events = changes.iter().filter_map(|change| self.event(change));
+        Some(if repeats { events.flat_map(repeated).collect() } else { events.collect() })
     }
 
     /// What a change is to this watch: an object may begin or cease to match.
@@ -197,6 +203,12 @@ impl Watch {
         }
         line(&json!({"type": "BOOKMARK", "object": self.form.object(&self.scope, &object)}))
     }
+}
+
+/// An event, and the same object as new.
+fn repeated(event: Value) -> impl Iterator<Item = Value> {
+    let again = (event["type"] != "DELETED").then(|| json!({"type": "ADDED", "object": event["object"]}));
+    [Some(event), again].into_iter().flatten()
 }
 
 fn line(event: &Value) -> Bytes {

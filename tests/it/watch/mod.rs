@@ -4,15 +4,18 @@
 //! texts, see [`Server::check`].
 
 mod answers;
+mod chaos;
 mod faults;
 mod imports;
 mod live;
+mod load;
 mod lost;
 mod metrics;
 mod recorded;
 mod reload;
 mod requests;
 mod rights;
+mod truth;
 mod unsynced;
 mod upstream;
 
