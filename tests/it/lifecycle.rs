@@ -488,3 +488,19 @@ fn pprof_shows_the_process_beside_the_other_pages() {
     assert!(status == 200 && arguments.contains("-conf"), "{arguments}");
     assert_eq!(process.page("/ready").0, 200);
 }
+
+#[test]
+fn the_corefile_of_kubernetes_own_test_is_served_as_it_is() {
+    // E7, with the port of the arguments; `hosts` reads /etc/hosts, too.
+    let folder = tempfile::tempdir().expect("a folder");
+    let corefile = folder.path().join("Corefile");
+    let text = ". {\n  hosts {\n    1.1.1.1 notexistname.resolv.conf.local\n  }\n  log\n}\n";
+    std::fs::write(&corefile, text).expect("a Corefile");
+    let process = Process::serve(&corefile);
+    let server = process.dns_address_for("127.0.0.1".parse().expect("an address"));
+    for (name, expected) in [("notexistname.resolv.conf.local.", vec!["1.1.1.1"]), ("notexistname.", Vec::new())] {
+        let reply = ask(server, name, RecordType::A).expect("a reply");
+        let found: Vec<String> = reply.answers.iter().map(|record| record.data.to_string()).collect();
+        assert_eq!(found, expected, "{name}");
+    }
+}

@@ -335,6 +335,31 @@ fn a_store_that_cannot_tell_its_progress() {
 }
 
 #[test]
+fn a_right_that_is_missing_at_the_start() {
+    // Without each of the resources: what must fail, and what need not.
+    let expected = [
+        [("web.shop A", "SERVFAIL"), ("shop A", "SERVFAIL")],
+        [("web.shop A", "SERVFAIL"), ("shop A", "NODATA")],
+        [("peers.shop A", "SERVFAIL"), ("web.shop A", "10.96.0.80")],
+        [("10-244-1-1.shop.pod.cluster.local. A", "SERVFAIL"), ("peers.shop A", "10.244.0.1")],
+    ];
+    std::thread::scope(|scope| {
+        for ((_, right), expected) in WATCHED.into_iter().zip(expected) {
+            scope.spawn(move || {
+                let api = Scene::api();
+                api.revoke(DNS, right);
+                let corefile = transferring().replace("pods verified", "pods verified\nstartup_timeout 1s");
+                let server = Server::start_unready(&api, &corefile);
+                expected.into_iter().for_each(|(question, answer)| server.check(question, answer));
+                api.grant(DNS, right);
+                server.becomes_ready();
+                Scene { api, server, corefile }.is_as_it_should_be(PROMPTLY);
+            });
+        }
+    });
+}
+
+#[test]
 fn a_right_that_is_taken_away_and_given_back() {
     let scene = Scene::start();
     scene.survives(|scene| {

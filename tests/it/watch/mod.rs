@@ -11,6 +11,7 @@ mod live;
 mod load;
 mod lost;
 mod metrics;
+mod programming;
 mod recorded;
 mod reload;
 mod requests;
