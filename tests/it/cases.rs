@@ -425,7 +425,7 @@ const WITHOUT_CASE: [(&str, &str); 7] = [
     ("T25", "several `kubernetes` in one block need a plugin that CoreDNS does not ship"),
     ("T26", "a metric is no answer: see watch/programming.rs"),
     ("T27", "a reload needs a process: see lifecycle.rs"),
-    ("T28", "an API server that goes away needs one: see watch/chaos.rs"),
+    ("T28", "an API server that goes away needs one: see watch/chaos"),
     ("T29", "options of EDNS in the log need a plugin that CoreDNS does not ship"),
     ("T30", "ConfigMaps of kube-dns are not translated"),
 ];

@@ -198,7 +198,7 @@ impl Expected {
         let ignores_aa = exchanged.via_cache && !exchanged.fresh;
         // CD comes back, also from a cache (RFC 4035 section 3.2.2).
         let asks_cd = exchanged.qflags.iter().flatten().any(|flag| flag == "CD");
-        let kept = |flag: &String| !(ignores_aa && flag == "AA") && !(asks_cd && flag == "CD");
+        let kept = |flag: &String| !(ignores_aa && flag == "AA" || asks_cd && flag == "CD");
         if asks_cd && !reply.metadata.checking_disabled {
             return Some("CD does not come back".to_owned());
         }

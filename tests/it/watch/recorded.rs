@@ -73,7 +73,7 @@ pub fn recorded_upstream() -> std::net::SocketAddr {
 /// The reply to the last question of a record, over the network.
 pub fn ask(server: &Server, exchanged: &Exchanged) -> Option<Message> {
     let ask = |question: &Question| process::exchange(server.process.dns_address_for(question.local.ip()), question);
-    exchanged.questions().iter().map(ask).last().flatten()
+    exchanged.questions().iter().map(ask).reduce(|_, last| last).flatten()
 }
 
 /// Asks what was recorded with a Corefile.

@@ -1,195 +1,23 @@
 //! Whatever befalls the API server: who asks for what is there, a thousand times a second, is answered and never denied, and
 //! afterwards the server has what the API server holds.
 
-use std::time::{Duration, Instant};
+mod scene;
 
-use serde_json::{Value, json};
+use std::time::Duration;
 
+use serde_json::json;
+
+use self::scene::{PROMPTLY, Scene, WATCHED, pod, slice, transferring};
 use super::load::Load;
 use super::truth::Truth;
-use super::{PEERS, SHOP, Server, corefile, service, until};
-use crate::kube_api_server::{DNS, Fault, KubeApi};
+use super::{Server, service, until};
+use crate::kube_api_server::{DNS, Fault};
 
-/// How long after a fault everything is as it should be.
-const PROMPTLY: Duration = Duration::from_secs(5);
-
-/// The same for ten thousand events, which a program without optimization takes this long to read.
+/// How long it takes until ten thousand events are read, by a program without optimization.
 const BURST: Duration = Duration::from_secs(15);
 
-/// The same where nothing says that anything is wrong.
+/// How long after a fault everything is as it should be where nothing says that anything is wrong.
 const AFTER_SILENCE: Duration = Duration::from_secs(60);
-
-/// What is there all the time, and asked for.
-const FLEET: &str = r#"
-kind: Namespace
-metadata: {name: fleet}
----
-kind: Service
-metadata: {name: flagship, namespace: fleet}
-spec:
-  clusterIP: 10.96.8.1
-  clusterIPs: [10.96.8.1, "fd00:96::8:1"]
-  ports: [{name: http, port: 80}, {name: dns, port: 53, protocol: UDP}, {port: 9000}]
----
-kind: Service
-metadata: {name: escort, namespace: fleet}
-spec: {clusterIP: 10.96.8.2, ports: [{name: http, port: 80}]}
----
-kind: EndpointSlice
-metadata: {name: escort-1, namespace: fleet, labels: {kubernetes.io/service-name: escort}}
-addressType: IPv4
-endpoints: [{addresses: [10.244.8.20], hostname: bow}, {addresses: [10.244.8.21]}]
-ports: [{name: http, port: 8080}]
----
-kind: Service
-metadata: {name: boats, namespace: fleet}
-spec: {clusterIP: None, ports: [{name: http, port: 80}]}
----
-kind: EndpointSlice
-metadata: {name: boats-4, namespace: fleet, labels: {kubernetes.io/service-name: boats}}
-addressType: IPv4
-endpoints:
-- {addresses: [10.244.8.1], hostname: one}
-- {addresses: [10.244.8.2], hostname: two}
-- {addresses: [10.244.8.3]}
-- {addresses: [10.244.8.4], hostname: four, conditions: {ready: false}}
-ports: [{name: http, port: 8080}, {name: admin, port: 9090}]
----
-kind: EndpointSlice
-metadata: {name: boats-6, namespace: fleet, labels: {kubernetes.io/service-name: boats}}
-addressType: IPv6
-endpoints: [{addresses: ["fd00:244::8:1"], hostname: one}]
-ports: [{name: http, port: 8080}]
----
-kind: Service
-metadata: {name: pilot, namespace: fleet}
-spec: {type: ExternalName, externalName: www.example.org}
----
-kind: Service
-metadata: {name: admiral, namespace: fleet}
-spec: {type: ExternalName, externalName: flagship.fleet.svc.cluster.local}
----
-kind: Pod
-metadata: {name: sailor, namespace: fleet}
-status: {phase: Running, podIP: 10.244.8.1, podIPs: [{ip: 10.244.8.1}, {ip: "fd00:244::8:1"}]}
-"#;
-
-/// Everything that is watched, with the names of its right.
-const WATCHED: [(&str, &str); 4] = [
-    ("namespaces", "namespaces"),
-    ("services", "services"),
-    ("endpointslices", "endpointslices.discovery.k8s.io"),
-    ("pods", "pods"),
-];
-
-fn transferring() -> String {
-    corefile("pods verified").replace("    errors\n", "    errors\n    transfer {\n        to *\n    }\n")
-}
-
-/// An API server and a server that has all of it.
-struct Scene {
-    api: KubeApi,
-    server: Server,
-    corefile: String,
-}
-
-impl Scene {
-    fn start() -> Self {
-        Self::start_over(Self::api())
-    }
-
-    fn start_over(api: KubeApi) -> Self {
-        let corefile = transferring();
-        let server = Server::start(&api, &corefile);
-        Self { api, server, corefile }
-    }
-
-    /// An API server with what stays, and with what [`Scene::change`] changes.
-    fn api() -> KubeApi {
-        let api = KubeApi::start();
-        [FLEET, SHOP, PEERS].into_iter().for_each(|manifests| api.create_all(manifests));
-        for number in 0..20 {
-            api.create(service(&format!("old-{number}"), &format!("10.96.1.{number}")));
-        }
-        api.create(pod("old", "10.244.1.1"));
-        api
-    }
-
-    /// The server survives a fault.
-    #[track_caller]
-    fn survives(&self, fault: impl FnOnce(&Self)) {
-        self.survives_within(PROMPTLY, fault);
-    }
-
-    #[track_caller]
-    fn survives_within(&self, patience: Duration, fault: impl FnOnce(&Self)) {
-        let load = Load::start(self.server.dns(), Truth::of(&self.api, &self.corefile).answers_of("fleet"));
-        fault(self);
-        let over = Instant::now();
-        self.is_as_it_should_be(patience);
-        println!("as it should be after {:?}", over.elapsed());
-        assert_eq!(load.end(), Ok(()));
-        self.server.is_ready();
-    }
-
-    #[track_caller]
-    fn is_as_it_should_be(&self, within: Duration) {
-        Truth::of(&self.api, &self.corefile).becomes_that_of(&self.server, within);
-    }
-
-    /// Changes objects of all kinds: some are new, some are other than they were, some go.
-    fn change(&self) {
-        let api = &self.api;
-        for number in 0..5 {
-            api.create(service(&format!("new-{number}"), &format!("10.96.2.{number}")));
-            api.delete("services", "shop", &format!("old-{number}"));
-        }
-        let address = json!({"spec": {"clusterIP": "10.96.0.81", "clusterIPs": ["10.96.0.81"]}});
-        api.patch("services", "shop", "web", &address);
-        api.patch("endpointslices", "shop", "peers-1", &json!({"endpoints": [{"addresses": ["10.244.0.2"]}]}));
-        api.create(slice("old-7", "10.244.2.7"));
-        api.create(pod("new", "10.244.1.2"));
-        api.delete("pods", "shop", "old");
-        api.create(json!({"kind": "Namespace", "metadata": {"name": "bank"}}));
-    }
-
-    /// Ends all watches, so that the next ones meet what was prepared.
-    fn cut(&self) {
-        self.api.stop();
-        self.api.resume();
-    }
-
-    /// Lets the next watches of each resource fail.
-    fn spoil(&self, fault: &Fault, times: usize) {
-        for (plural, _) in WATCHED {
-            self.api.inject("watch", plural, fault.clone(), times);
-        }
-    }
-
-    /// Lets something happen while nobody can watch, and waits until all watch again.
-    fn meanwhile(&self, happens: impl FnOnce()) {
-        self.api.stop();
-        let before = WATCHED.map(|(plural, _)| self.api.requests("watch", plural));
-        happens();
-        self.api.resume();
-        for ((plural, _), before) in WATCHED.into_iter().zip(before) {
-            until("it is watched again", || self.api.requests("watch", plural) > before);
-        }
-    }
-}
-
-fn pod(name: &str, address: &str) -> Value {
-    json!({"kind": "Pod", "metadata": {"namespace": "shop", "name": name}, "status": {"phase": "Running", "podIP": address}})
-}
-
-/// An EndpointSlice with one endpoint.
-fn slice(service: &str, address: &str) -> Value {
-    json!({
-        "kind": "EndpointSlice", "addressType": "IPv4", "endpoints": [{"addresses": [address], "hostname": "host"}],
-        "metadata": {"namespace": "shop", "name": format!("{service}-1"), "labels": {"kubernetes.io/service-name": service}},
-        "ports": [{"name": "http", "port": 8080}],
-    })
-}
 
 /// A fault lasts a while: clients notice, and try again and again.
 fn lasts(milliseconds: u64) {
