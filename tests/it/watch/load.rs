@@ -17,6 +17,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// A client that was kept from asking for so long does not make up for it.
 const BACKLOG_MAX: Duration = Duration::from_millis(50);
 
+/// So many questions may wait for their replies; with more, a machine that is busy with other things would lose them.
+const WAITING_MAX: usize = 100;
+
 /// A client that is told to stop asks so many times at least.
 const QUESTIONS_MIN: usize = 500;
 
@@ -71,7 +74,7 @@ fn ask(dns: SocketAddr, answered: &[Answered], is_over: &AtomicBool) -> Asked {
             deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
         }
         next = next.max(Instant::now() - BACKLOG_MAX);
-        while deadline.is_none() && next <= Instant::now() {
+        while deadline.is_none() && asked.questions - asked.replies < WAITING_MAX && next <= Instant::now() {
             send(&socket, asked.questions, &messages);
             asked.questions += 1;
             next += PAUSE;
