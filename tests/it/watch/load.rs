@@ -1,5 +1,6 @@
 //! A client that asks a thousand questions a second and knows all answers.
 
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -75,7 +76,10 @@ fn ask(dns: SocketAddr, answered: &[Answered], is_over: &AtomicBool) -> Asked {
         }
         next = next.max(Instant::now() - BACKLOG_MAX);
         while deadline.is_none() && asked.questions - asked.replies < WAITING_MAX && next <= Instant::now() {
-            send(&socket, asked.questions, &messages);
+            if send(&socket, asked.questions, &messages).is_err() {
+                asked.wrong.get_or_insert_with(|| "the server is gone".to_owned());
+                break;
+            }
             asked.questions += 1;
             next += PAUSE;
         }
@@ -88,11 +92,11 @@ fn ask(dns: SocketAddr, answered: &[Answered], is_over: &AtomicBool) -> Asked {
 }
 
 /// Sends the question whose turn it is; its id says which one.
-fn send(socket: &UdpSocket, turn: usize, messages: &[Vec<u8>]) {
+fn send(socket: &UdpSocket, turn: usize, messages: &[Vec<u8>]) -> io::Result<usize> {
     let which = turn % messages.len();
     let mut message = messages[which].clone();
     message[..2].copy_from_slice(&u16::try_from(which).expect("not too many questions").to_be_bytes());
-    socket.send(&message).expect("a question sent");
+    socket.send(&message)
 }
 
 /// Takes all replies that are there.

@@ -68,26 +68,29 @@ impl Truth {
         let transfer = question("cluster.local.", RecordType::AXFR, Transport::Tcp);
         let expected = zone(self.ask(&transfer));
         assert!(expected.len() > 2, "{expected:?}");
-        until_same(&expected, deadline, || zone(process::exchange(server.dns(), &transfer)));
+        until_nothing_differs(deadline, || {
+            let found = zone(process::exchange(server.dns(), &transfer));
+            let (missing, surplus) = (expected.difference(&found), found.difference(&expected));
+            let differing: Vec<String> =
+                missing.map(|line| format!("- {line}")).chain(surplus.map(|line| format!("+ {line}"))).collect();
+            (!differing.is_empty()).then(|| differing.join("\n"))
+        });
         let is_in_no_zone = |(question, _): &&Answered| {
             question.record_type == RecordType::PTR || question.name.ends_with(".pod.cluster.local.")
         };
         for (question, expected) in self.answers(|_| true).iter().filter(is_in_no_zone) {
-            until_same(&(question.name.clone(), expected.clone()), deadline, || {
-                (question.name.clone(), short(process::exchange(server.dns(), question)))
+            until_nothing_differs(deadline, || {
+                let found = short(process::exchange(server.dns(), question));
+                (found != *expected).then(|| format!("{}: {found}, not {expected}", question.name))
             });
         }
     }
 }
 
 #[track_caller]
-fn until_same<T: PartialEq + std::fmt::Debug>(expected: &T, deadline: Instant, found: impl Fn() -> T) {
-    loop {
-        let found = found();
-        if found == *expected {
-            return;
-        }
-        assert!(Instant::now() < deadline, "is {found:?}\nthe API server says {expected:?}");
+fn until_nothing_differs(deadline: Instant, difference: impl Fn() -> Option<String>) {
+    while let Some(difference) = difference() {
+        assert!(Instant::now() < deadline, "the API server says otherwise:\n{difference}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
