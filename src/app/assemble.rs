@@ -14,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::places::listen_addresses;
 pub use super::places::{Interface, PlaceError};
 use crate::cluster::{Kept, Resource, Store};
-use crate::config::directive::{self, ApiPace, Kubernetes as KubernetesConfig, ObjectSource, PodMode, Timeouts};
+use crate::config::directive::{
+    self, ApiPace, Kubernetes as KubernetesConfig, ObjectSource, PodMode, Timeouts, WarmStart,
+};
 use crate::config::{Config, Scheme, ServerBlock};
 use crate::dns::{Name, name_text};
 use crate::listen::{Endpoint, ListenAddress, Tuning};
@@ -89,6 +91,8 @@ pub struct Wanted {
     pub resources: BTreeSet<Resource>,
     /// What is kept of their objects.
     pub kept: Kept,
+    /// Where that is kept for the next start: the first directive that says it decides.
+    pub warm_start: Option<WarmStart>,
 }
 
 impl Wanted {
@@ -223,7 +227,7 @@ pub fn clusters(config: &Config) -> HashMap<Cluster, Wanted> {
     let mut clusters: HashMap<Cluster, Wanted> = HashMap::new();
     for server in &config.servers {
         let Some(kubernetes) = &server.kubernetes else { continue };
-        let Wanted { resources, kept } = clusters.entry(Cluster::of(kubernetes)).or_default();
+        let Wanted { resources, kept, warm_start } = clusters.entry(Cluster::of(kubernetes)).or_default();
         resources.extend([Resource::Namespaces, Resource::Services]);
         let has_imports = !kubernetes.multicluster.is_empty();
         if !kubernetes.no_endpoints || has_imports {
@@ -238,6 +242,7 @@ pub fn clusters(config: &Config) -> HashMap<Cluster, Wanted> {
         kept.endpoint_pods |= kubernetes.endpoint_pod_names;
         kept.endpoint_zones |= kubernetes.zonal;
         kept.pod_labels |= server.metadata.is_some();
+        *warm_start = warm_start.take().or_else(|| kubernetes.warm_start.clone());
     }
     clusters
 }

@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use super::assemble::{Cluster, Wanted, clusters};
 use crate::cluster::{Resource, Snapshot, Store};
 use crate::config::Config;
+use crate::config::directive::WarmStart;
 use crate::metrics::Metrics;
 use crate::task::{Gate, Readiness, Tasks};
 use crate::watch::manifests::Manifests;
@@ -38,6 +39,7 @@ pub struct Clusters {
 struct Running {
     store: Arc<Store>,
     troubles: Troubles,
+    warm_start: Option<WarmStart>,
     tasks: Tasks,
 }
 
@@ -53,7 +55,7 @@ impl Clusters {
         for (cluster, wanted) in clusters(config) {
             let running = match self.running.get(&cluster) {
                 Some(running) if running.has_just(&wanted) => running.clone(),
-                before => match start(&cluster, store(&wanted, before), access, metrics).await {
+                before => match start(&cluster, store(&wanted, before), wanted.warm_start, access, metrics).await {
                     Ok(running) => running,
                     Err(error) => {
                         next.stop_all_but(self);
@@ -76,7 +78,7 @@ impl Clusters {
         let readiness = Readiness::default();
         for running in self.running.values() {
             let (store, troubles) = (running.store.clone(), running.troubles.clone());
-            readiness.add(Gate::new("kubernetes", store.synced()).because(move || troubles.unheard(&store)));
+            readiness.add(Gate::new("kubernetes", store.can_serve()).because(move || troubles.unheard(&store)));
         }
         readiness
     }
@@ -132,7 +134,8 @@ impl Clusters {
 
 impl Running {
     fn has_just(&self, wanted: &Wanted) -> bool {
-        self.store.kept() == wanted.kept && self.store.wanted().iter().eq(&wanted.resources)
+        let has_same_objects = self.store.kept() == wanted.kept && self.store.wanted().iter().eq(&wanted.resources);
+        has_same_objects && self.warm_start == wanted.warm_start
     }
 }
 
@@ -152,10 +155,11 @@ fn store(wanted: &Wanted, before: Option<&Running>) -> Arc<Store> {
 async fn start(
     cluster: &Cluster,
     store: Arc<Store>,
+    warm_start: Option<WarmStart>,
     access: &Access,
     metrics: &Arc<Metrics>,
 ) -> Result<Running, WatchError> {
-    let mut running = Running { store, troubles: Troubles::default(), tasks: Tasks::new() };
+    let mut running = Running { store, troubles: Troubles::default(), warm_start, tasks: Tasks::new() };
     if let Some(manifests) = access.built_in {
         let mut snapshot = Snapshot::default();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -171,6 +175,7 @@ async fn start(
         pace: cluster.pace,
         compare: cluster.compare,
         times: Times::default(),
+        warm_start: running.warm_start.clone(),
     };
     running.troubles = watch::start(settings, running.store.clone(), metrics.clone(), &running.tasks).await?;
     Ok(running)

@@ -95,6 +95,8 @@ async fn ask(request: Request, mut loaded: Loaded) -> Result<Explained, ExplainE
         if let Some(manifests) = &request.manifests {
             kubernetes.source = ObjectSource::Manifests(manifests.clone());
         }
+        // What is asked once leaves nothing for the next start.
+        kubernetes.warm_start = None;
     }
     let metrics = Arc::new(Metrics::new());
     let generation =

@@ -21,6 +21,6 @@ pub use model::{
     AskedLabel, Endpoint, EndpointDetails, EndpointSlice, Import, Labels, Namespace, Pod, Port, Service, ServiceKind,
 };
 pub use name::{ClusterName, Schema};
-pub use snapshot::{NamespaceView, ServiceView, Snapshot};
+pub use snapshot::{NamespaceView, Object, ServiceView, Snapshot};
 pub use store::Store;
 pub use version::ResourceVersion;

@@ -14,6 +14,7 @@ pub struct Store {
     wanted: Vec<Resource>,
     kept: Kept,
     synced: watch::Sender<bool>,
+    can_serve: watch::Sender<bool>,
 }
 
 impl Store {
@@ -24,7 +25,8 @@ impl Store {
 
     /// The same, where not all of the objects is kept.
     pub fn keeping(wanted: Vec<Resource>, kept: Kept) -> Self {
-        Self { snapshot: ArcSwap::default(), wanted, kept, synced: watch::Sender::new(false) }
+        let [synced, can_serve] = [(); 2].map(|()| watch::Sender::new(false));
+        Self { snapshot: ArcSwap::default(), wanted, kept, synced, can_serve }
     }
 
     /// The resources that are listed and watched.
@@ -45,8 +47,15 @@ impl Store {
     /// Makes a snapshot the newest. Only the owner task calls this.
     pub fn publish(&self, snapshot: Snapshot) {
         let is_synced = self.wanted.iter().all(|resource| snapshot.is_synced(*resource));
+        let can_serve = is_synced || snapshot.is_of_earlier();
         self.snapshot.store(Arc::new(snapshot));
         self.synced.send_if_modified(|synced| std::mem::replace(synced, is_synced) != is_synced);
+        self.can_serve.send_if_modified(|before| std::mem::replace(before, can_serve) != can_serve);
+    }
+
+    /// Whether what is known is of an earlier time, and not everything was listed since.
+    pub fn is_of_earlier(&self) -> bool {
+        self.load().is_of_earlier() && !self.is_synced()
     }
 
     /// Whether everything that is wanted was listed once.
@@ -57,5 +66,10 @@ impl Store {
     /// The same, to wait for; what was learned then is served for ever.
     pub fn synced(&self) -> watch::Receiver<bool> {
         self.synced.subscribe()
+    }
+
+    /// Whether there is something to serve: everything was listed once, or is known of an earlier time.
+    pub fn can_serve(&self) -> watch::Receiver<bool> {
+        self.can_serve.subscribe()
     }
 }

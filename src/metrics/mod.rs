@@ -89,6 +89,8 @@ pub struct Metrics {
     pub landfall_watch_decode_errors: IntCounterVec,
     pub landfall_watch_mismatches: IntCounterVec,
     watches: Watches,
+    pub landfall_kubernetes_stale_clusters: IntGauge,
+    pub landfall_kubernetes_warm_start_failures: IntCounter,
     pub landfall_upstream_mismatches: IntCounterVec,
 }
 
@@ -409,6 +411,18 @@ impl Metrics {
                 &["resource"],
             ),
             watches: register(r, Watches::new()),
+            landfall_kubernetes_stale_clusters: register(
+                r,
+                must(IntGauge::new(
+                    "landfall_kubernetes_stale_clusters",
+                    "Clusters that are answered from the file of `warm_start`, because not everything was listed since.",
+                )),
+            ),
+            landfall_kubernetes_warm_start_failures: counter(
+                r,
+                "landfall_kubernetes_warm_start_failures_total",
+                "Snapshots that could not be written to the file of `warm_start`.",
+            ),
             landfall_upstream_mismatches: counters(
                 r,
                 "landfall_upstream_mismatches_total",

@@ -50,6 +50,11 @@ impl Watched {
         self.told().stale_since = None;
     }
 
+    /// Whether no watch works.
+    pub fn is_stale(&self) -> bool {
+        self.told().stale_since.is_some()
+    }
+
     /// No watch works; what is known may be that of this time, unless it is older already.
     pub fn is_stale_since(&self, since: SystemTime) {
         self.told().stale_since.get_or_insert(since);

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::Router;
 use super::kubernetes::found::Found;
 use super::kubernetes::outcome::Outcome;
-use super::kubernetes::{FromOutside, Kubernetes, address_record, below};
+use super::kubernetes::{FromOutside, Kubernetes, address_record, below, stands};
 use crate::cluster::Snapshot;
 use crate::config::directive::K8sExternal as Config;
 use crate::dns::{
@@ -36,15 +36,14 @@ impl K8sExternal {
     /// The answer for a name outside the cluster; None: ask the next plugin.
     pub async fn lookup(&self, query: &Query, kubernetes: &Kubernetes, router: &Router) -> Option<Answer> {
         let apex = self.apex_of(query)?;
-        let snapshot = kubernetes.snapshot().await;
-        let found = self.find(query, &apex, kubernetes, &snapshot);
+        let (snapshot, found) = kubernetes.find_in_time(|snapshot| self.find(query, &apex, kubernetes, snapshot)).await;
         let needs_endpoints = self.config.headless || self.is_own(&query.name, &apex);
         let outcome = Outcome {
             plugin: NAME,
             query,
             router,
             ttl: self.config.ttl,
-            is_certain: !found.is_negative() || kubernetes.is_certain_outside(needs_endpoints, &snapshot),
+            is_certain: stands(&found, &snapshot) || kubernetes.is_certain_outside(needs_endpoints, &snapshot),
             falls_through: self.config.fallthrough.covers(&query.name),
             soa: || self.soa(&apex, snapshot.serial()),
         };
@@ -54,9 +53,9 @@ impl K8sExternal {
     }
 
     /// That a name of the zones does not exist, for a query that fell through and found nobody who could answer.
-    pub async fn denial(&self, query: &Query, kubernetes: &Kubernetes) -> Option<Answer> {
+    pub fn denial(&self, query: &Query, kubernetes: &Kubernetes) -> Option<Answer> {
         let apex = self.apex_of(query)?;
-        let soa = self.soa(&apex, kubernetes.snapshot().await.serial());
+        let soa = self.soa(&apex, kubernetes.serial());
         Some(Answer::nx_domain(Some(soa)).by(NAME))
     }
 

@@ -360,7 +360,7 @@ impl Pipeline {
         if let Some(answer) = kubernetes.denial(query) {
             return Some(answer);
         }
-        self.k8s_external.as_ref()?.denial(query, kubernetes).await
+        self.k8s_external.as_ref()?.denial(query, kubernetes)
     }
 
     /// Tells those who watch what was answered: the error log, the query log.

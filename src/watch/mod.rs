@@ -16,6 +16,7 @@ mod source;
 mod times;
 mod token;
 mod troubles;
+mod warm;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,8 +28,9 @@ use tokio::sync::mpsc;
 use self::owner::Owner;
 use self::reflector::{Context, Reflector};
 use self::source::Source;
+use self::warm::WarmFile;
 use crate::cluster::{InvalidSelector, Resource, Selector, Store};
-use crate::config::directive::{ApiPace, ObjectSource};
+use crate::config::directive::{ApiPace, ObjectSource, WarmStart};
 use crate::metrics::Metrics;
 use crate::task::Tasks;
 
@@ -37,7 +39,7 @@ pub use self::times::Times;
 pub use self::troubles::Troubles;
 
 /// What is watched, and where.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Settings {
     /// Where the objects come from.
     pub source: ObjectSource,
@@ -53,6 +55,8 @@ pub struct Settings {
     pub compare: Option<Duration>,
     /// How long everything takes.
     pub times: Times,
+    /// Where what is known is kept for the next start.
+    pub warm_start: Option<WarmStart>,
 }
 
 /// Why nothing can be watched.
@@ -79,6 +83,13 @@ pub async fn start(
     let (updates, received) = mpsc::channel(owner::QUEUE_LENGTH);
     let watched: BTreeMap<_, _> =
         store.wanted().iter().map(|resource| (*resource, metrics.watch(resource.plural()))).collect();
+    if let (Source::Api(server), Some(warm_start)) = (&source, &settings.warm_start) {
+        let labels = settings.labels.as_deref().unwrap_or_default();
+        let file = WarmFile::new(warm_start, &server.host, &server.authorities, labels);
+        warm::warm(&file, &store).await;
+        let all = watched.values().cloned().collect();
+        tasks.spawn("warm start", |stop| warm::keep(file, store.clone(), all, metrics.clone(), stop));
+    }
     let troubles = Troubles::default();
     let owner = Owner::new(store, metrics.clone(), watched.clone(), received);
     tasks.spawn("cluster", |stop| owner.run(stop));
@@ -124,8 +135,7 @@ mod tests {
 
     fn settings(source: ObjectSource, labels: &str) -> Settings {
         let labels = (!labels.is_empty()).then(|| labels.to_owned());
-        let (pace, times) = (ApiPace::default(), Times::default());
-        Settings { source, kubeconfig: None, context: None, labels, pace, compare: None, times }
+        Settings { source, labels, ..Settings::default() }
     }
 
     fn store() -> Arc<Store> {

@@ -25,6 +25,8 @@ pub struct ApiServer {
     pub host: String,
     /// How often it may be asked.
     pub pace: Arc<Pace>,
+    /// The certificates that it is checked against: a cluster has its own.
+    pub authorities: Vec<Vec<u8>>,
 }
 
 /// Where objects come from.
@@ -134,12 +136,13 @@ fn connect(mut config: Config, pace: Pace) -> Result<ApiServer, SourceError> {
     let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
     // kube's own retries would hide a failing API server for minutes; ours follow each failure at once.
     config.default_retry = false;
+    let authorities = config.root_cert.clone().unwrap_or_default();
     let agent = concat!("Landfall/", env!("CARGO_PKG_VERSION"));
     if let (Ok(name), Ok(value)) = ("user-agent".parse(), agent.parse()) {
         config.headers.push((name, value));
     }
     match token::client(config, client) {
-        Ok(client) => Ok(ApiServer { client, host, pace: Arc::new(pace) }),
+        Ok(client) => Ok(ApiServer { client, host, pace: Arc::new(pace), authorities }),
         Err(source) => Err(SourceError::Credentials { host, source: Box::new(source) }),
     }
 }
@@ -178,8 +181,7 @@ mod tests {
     use super::*;
 
     fn settings(source: ObjectSource) -> Settings {
-        let (pace, times) = Default::default();
-        Settings { source, kubeconfig: None, context: None, labels: None, pace, compare: None, times }
+        Settings { source, ..Settings::default() }
     }
 
     #[tokio::test]

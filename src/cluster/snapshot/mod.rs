@@ -31,6 +31,18 @@ pub struct Snapshot {
     pod_ips: ByAddress<Pod>,
     synced: BTreeSet<Resource>,
     serial: u32,
+    is_of_earlier: bool,
+}
+
+/// What a snapshot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is what its name says")]
+pub enum Object<'a> {
+    Namespace(&'a Namespace),
+    Service(&'a Service),
+    ServiceImport(&'a Service),
+    EndpointSlice(&'a EndpointSlice),
+    Pod(&'a Pod),
 }
 
 /// A namespace that is there.
@@ -124,6 +136,26 @@ impl Snapshot {
     /// The Pods with an address, in the order of their names.
     pub fn pods_at(&self, address: IpAddr) -> impl Iterator<Item = &Pod> {
         self.pod_ips.at(address)
+    }
+
+    /// The same, as what was known at an earlier time: nothing of it counts as listed.
+    pub fn of_earlier(self) -> Self {
+        Self { synced: BTreeSet::new(), is_of_earlier: true, ..self }
+    }
+
+    /// Whether it began with what was known at an earlier time.
+    pub fn is_of_earlier(&self) -> bool {
+        self.is_of_earlier
+    }
+
+    /// All objects, in no order.
+    pub fn objects(&self) -> impl Iterator<Item = Object<'_>> {
+        let namespaces = self.namespaces.iter().map(|namespace| Object::Namespace(namespace));
+        let services = self.services.iter().map(|service| Object::Service(service));
+        let imports = self.imports.iter().map(|import| Object::ServiceImport(import));
+        let slices = self.slices.iter().map(|slice| Object::EndpointSlice(slice));
+        let pods = self.pods.iter().map(|pod| Object::Pod(pod));
+        namespaces.chain(services).chain(imports).chain(slices).chain(pods)
     }
 
     /// Whether a resource was listed once, so that what is not here is not there.

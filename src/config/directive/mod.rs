@@ -64,7 +64,7 @@ pub use header::Header;
 pub use health::Health;
 pub use hosts::{Hosts, HostsLine};
 pub use k8s_external::K8sExternal;
-pub use kubernetes::{ApiPace, Kubernetes, ObjectSource, PodMode};
+pub use kubernetes::{ApiPace, Kubernetes, ObjectSource, PodMode, WarmStart};
 pub use loadbalance::{LoadBalance, Weighted, Weights};
 pub use local::Local;
 pub use log::{LogClass, LogRule};

@@ -1,6 +1,7 @@
 //! What must have been listed before a name can be said not to exist.
 
 use super::Kubernetes;
+use super::found::Found;
 use crate::cluster::{ClusterName, Resource, Schema, ServiceKind, Snapshot};
 use crate::config::directive::PodMode;
 use crate::dns::{Name, Query, is_reverse};
@@ -10,6 +11,16 @@ const PODS: &[Resource] = &[Resource::Namespaces, Resource::Pods];
 const SERVICES: &[Resource] = &[Resource::Namespaces, Resource::Services];
 const ENDPOINTS: &[Resource] = &[Resource::Namespaces, Resource::Services, Resource::EndpointSlices];
 const IMPORTS: &[Resource] = &[Resource::Namespaces, Resource::ServiceImports, Resource::EndpointSlices];
+
+/// Whether what was found is an answer whatever was not listed yet: records are, and what is known of an earlier time is known of all
+/// types of a name.
+pub fn stands(found: &Found, snapshot: &Snapshot) -> bool {
+    match found {
+        Found::Nothing => false,
+        Found::NoData => snapshot.is_of_earlier(),
+        Found::Records { .. } | Found::Alias(_) => true,
+    }
+}
 
 impl Kubernetes {
     /// Whether a negative answer cannot be otherwise once everything is listed: only what the name depends on counts, so

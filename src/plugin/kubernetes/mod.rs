@@ -23,6 +23,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
 pub(super) use self::candidates::{address_record, below};
+pub use self::certainty::stands;
 use self::found::{Finder, Found, Realm};
 use self::outcome::Outcome;
 pub use self::outside::FromOutside;
@@ -75,10 +76,8 @@ impl Kubernetes {
         let zone = self.zone_of(&query.name)?;
         // The zone as the client wrote it: targets and SOA carry its letter case.
         let apex = query.name.trim_to(label_count(zone));
-        self.wait_for_sync().await;
-        let snapshot = self.store.load().clone();
-        let found = self.find(query, &apex, &snapshot);
-        let is_certain = !found.is_negative() || self.is_certain(query, &apex, &snapshot);
+        let (snapshot, found) = self.find_in_time(|snapshot| self.find(query, &apex, snapshot)).await;
+        let is_certain = stands(&found, &snapshot) || self.is_certain(query, &apex, &snapshot);
         if is_certain {
             query.explain(NAME, || self.describe(query, &apex, &snapshot, &found));
         }
@@ -113,6 +112,21 @@ impl Kubernetes {
         let is_certain = is_same(first) && pods.all(is_same);
         is_certain
             .then(|| Some([below(&format!("{}.svc", first.namespace), zone)?, below("svc", zone)?, zone.clone()]))?
+    }
+
+    /// What is found, and in which snapshot. A name that is known of an earlier time need not wait for the first sync.
+    pub async fn find_in_time(&self, find: impl Fn(&Snapshot) -> Found) -> (Arc<Snapshot>, Found) {
+        if self.store.is_of_earlier() {
+            let snapshot = self.store.load().clone();
+            let found = find(&snapshot);
+            if stands(&found, &snapshot) {
+                return (snapshot, found);
+            }
+        }
+        self.wait_for_sync().await;
+        let snapshot = self.store.load().clone();
+        let found = find(&snapshot);
+        (snapshot, found)
     }
 
     /// Waits for the first sync, as long as the server starts: until then an answer may be a part of what it is to be.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use super::Kubernetes;
 use super::found::{Finder, Found, Realm};
@@ -22,10 +21,9 @@ pub struct FromOutside<'a> {
 }
 
 impl Kubernetes {
-    /// The cluster at this moment, once it was heard of or is not waited for any longer.
-    pub async fn snapshot(&self) -> Arc<Snapshot> {
-        self.wait_for_sync().await;
-        self.store.load().clone()
+    /// The serial of the zones of the cluster at this moment.
+    pub fn serial(&self) -> u32 {
+        self.store.load().serial()
     }
 
     /// What the labels of a name below a zone stand for: `NAMESPACE`, `SERVICE.NAMESPACE`, and an endpoint or a port before it.

@@ -350,7 +350,7 @@ async fn start(script: &Arc<Script>, compare: Option<Duration>) -> (Arc<Store>, 
         }),
         "default",
     );
-    let server = ApiServer { client, host: "script".to_owned(), pace: Arc::default() };
+    let server = ApiServer { client, host: "script".to_owned(), pace: Arc::default(), authorities: Vec::new() };
     let (store, metrics) = (Arc::new(Store::new(vec![Resource::Services])), Arc::new(Metrics::new()));
     let (updates, received) = mpsc::channel(QUEUE_LENGTH);
     let (stop, times) = (CancellationToken::new(), Times::default());

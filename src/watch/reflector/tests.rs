@@ -6,13 +6,12 @@ use crate::watch::source::{self, Source};
 /// A reflector of Services whose plan is at the given place, and what it sends.
 async fn reflector(plan: Plan) -> (Reflector, mpsc::Receiver<Update>) {
     let source = crate::config::directive::ObjectSource::Endpoint { url: "http://127.0.0.1:1".to_owned(), tls: None };
-    let (pace, times) = Default::default();
-    let settings =
-        crate::watch::Settings { source, kubeconfig: None, context: None, labels: None, pace, compare: None, times };
+    let settings = crate::watch::Settings { source, ..Default::default() };
     let Ok(Source::Api(server)) = source::find(&settings).await else { panic!("a client") };
     let (updates, received) = mpsc::channel(64);
     let metrics = Arc::new(Metrics::new());
     let (watched, troubles) = (metrics.watch("services"), Troubles::default());
+    let times = settings.times;
     let context = Context { server, labels: None, compare: None, times, updates, metrics, watched, troubles };
     let mut reflector = Reflector::new(Resource::Services, context);
     reflector.plan = plan;

@@ -19,6 +19,7 @@ mod rights;
 mod truth;
 mod unsynced;
 mod upstream;
+mod warm;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};

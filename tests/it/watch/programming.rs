@@ -42,7 +42,6 @@ fn annotated(service: &str, number: u64, annotations: Value) -> Value {
 }
 
 #[test]
-#[ignore = "the kind comes from a label of the slice, so that a third kind and slices without a Service are measured wrongly"]
 fn slices_are_measured_by_the_kind_of_their_service() {
     let api = shop();
     api.create_all(SERVICES);
