@@ -113,6 +113,30 @@ fn an_address_has_a_bounded_number_of_names_whoever_names_it() {
 }
 
 #[test]
+fn the_server_has_a_bounded_number_of_names_whoever_names_it() {
+    let own = IpAddr::from([10, 0, 0, 1]);
+    let zones = vec![parse_name("cluster.local.").unwrap()];
+    let config = Config { zones, ..Config::default() };
+    let kubernetes = Kubernetes::new(config, Arc::new(Store::new(Vec::new())), vec![own]);
+    let mut snapshot = Snapshot::default();
+    service(&mut snapshot, "hostile");
+    for number in 0..1000 {
+        snapshot.apply(slice("hostile", &format!("s-{number}"), &addresses(1000), true), 1);
+    }
+    service(&mut snapshot, "shop");
+    snapshot.apply(slice("shop", "web-1", &[own], true), 1);
+    let mut servers = Vec::new();
+    let info = allocation_counter::measure(|| {
+        if let Found::Records { answers, .. } = find(&kubernetes, &snapshot, "cluster.local.", RecordType::NS) {
+            servers = answers.iter().map(|record| record.data.to_string()).collect();
+        }
+    });
+    assert_eq!(servers.len(), 33);
+    assert!(servers.contains(&"db-0.web.shop.svc.cluster.local.".to_owned()));
+    assert!(info.count_total < 2000, "{}", info.count_total);
+}
+
+#[test]
 fn slices_that_lead_nowhere_are_looked_at_in_a_bounded_number() {
     let (mut snapshot, kubernetes) = (Snapshot::default(), kubernetes(Config::default()));
     let address = [IpAddr::from([10, 0, 0, 1])];

@@ -27,8 +27,9 @@ pub use self::certainty::stands;
 use self::found::{Finder, Found, Realm};
 use self::outcome::Outcome;
 pub use self::outside::FromOutside;
+use self::reverse::{NAMES_MAX, NAMES_OF_NAMESPACE_MAX, slices_by_namespace};
 use super::Router;
-use crate::cluster::{ClusterName, Pod, Schema, Selector, ServiceKind, Snapshot, Store};
+use crate::cluster::{ClusterName, EndpointSlice, Pod, Schema, Selector, Service, ServiceKind, Snapshot, Store};
 use crate::config::directive::{Kubernetes as Config, PodMode};
 use crate::dns::{Answer, Name, Query, RData, Record, RecordType, is_reverse, label_count, rdata};
 
@@ -221,24 +222,17 @@ impl Kubernetes {
     /// endpoints where they are headless; `ns.dns` with its own addresses if there are none.
     fn own_names(&self, query: &Query, apex: &Name, snapshot: &Snapshot) -> Vec<(String, Vec<IpAddr>)> {
         let mut names: Vec<(String, Vec<IpAddr>)> = Vec::new();
-        let mut add = |name: String, address: IpAddr| match names.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, addresses)) if addresses.contains(&address) => {}
-            Some((_, addresses)) => addresses.push(address),
-            None => names.push((name, vec![address])),
-        };
-        let slices = self.local_addresses.iter().flat_map(|address| snapshot.slices_at(*address));
-        for slice in slices.filter(|_| !self.config.no_endpoints) {
-            let view =
-                slice.service.as_ref().and_then(|service| snapshot.namespace(&slice.namespace)?.service(service));
-            let Some(service) = view.map(|view| view.service) else { continue };
-            let name = format!("{}.{}.svc", service.name, service.namespace);
-            service.cluster_ips().for_each(|address| add(name.clone(), address));
-            if service.kind != ServiceKind::Headless {
-                continue;
-            }
-            for (endpoint, address) in slice.ready_with_addresses() {
-                let label = endpoint.label(address, self.config.endpoint_pod_names);
-                add(format!("{label}.{name}"), address);
+        let own = self.local_addresses.iter().filter(|_| !self.config.no_endpoints);
+        for slices in own.flat_map(|address| slices_by_namespace(*address, snapshot)) {
+            let most = (names.len() + NAMES_OF_NAMESPACE_MAX).min(NAMES_MAX);
+            for (name, address) in slices.flat_map(|slice| self.own_names_of(slice, snapshot)) {
+                let is_full = names.len() == most;
+                match names.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, addresses)) if addresses.contains(&address) => {}
+                    Some((_, addresses)) => addresses.push(address),
+                    None if is_full => break,
+                    None => names.push((name, vec![address])),
+                }
             }
         }
         // As long as not all Services were heard of, one of them may have a better name.
@@ -246,6 +240,26 @@ impl Kubernetes {
             names.push(("ns.dns".to_owned(), self.local_addresses.clone()));
         }
         names
+    }
+
+    /// The names that a slice makes of this server: that of its Service for each of its addresses, or those of its endpoints.
+    fn own_names_of(&self, slice: &EndpointSlice, snapshot: &Snapshot) -> impl Iterator<Item = (String, IpAddr)> {
+        let view = slice.service.as_ref().and_then(|service| snapshot.namespace(&slice.namespace)?.service(service));
+        let service = view.map(|view| view.service);
+        let is_headless = service.is_some_and(|service| service.kind == ServiceKind::Headless);
+        let name = service.map(|service| format!("{}.{}.svc", service.name, service.namespace)).unwrap_or_default();
+        let addresses = service.into_iter().flat_map(Service::cluster_ips);
+        let own = addresses.map({
+            let name = name.clone();
+            move |address| (name.clone(), address)
+        });
+        let endpoints = slice.ready_with_addresses().filter(move |_| is_headless);
+        let uses_pod_names = self.config.endpoint_pod_names;
+        own.chain(
+            endpoints.map(move |(endpoint, address)| {
+                (format!("{}.{name}", endpoint.label(address, uses_pod_names)), address)
+            }),
+        )
     }
 
     fn find_name_servers(&self, query: &Query, apex: &Name, snapshot: &Snapshot) -> Found {

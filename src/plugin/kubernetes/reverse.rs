@@ -9,11 +9,26 @@ use crate::cluster::{EndpointSlice, Service, ServiceKind, Snapshot};
 use crate::dns::{Name, Query, RData, Record, RecordType, address_of_reverse_name, rdata};
 
 /// The most names of one address.
-const NAMES_MAX: usize = 64;
+pub(super) const NAMES_MAX: usize = 64;
 /// Those of them that may be of one namespace.
-const NAMES_OF_NAMESPACE_MAX: usize = 32;
+pub(super) const NAMES_OF_NAMESPACE_MAX: usize = 32;
 /// The slices of a namespace that are looked at for one address.
 const SLICES_OF_NAMESPACE_MAX: usize = 256;
+
+/// The slices with an endpoint at an address, namespace by namespace, and not all of a namespace that has very many: whoever may
+/// write EndpointSlices may write any address into them.
+pub(super) fn slices_by_namespace(
+    address: IpAddr,
+    snapshot: &Snapshot,
+) -> impl Iterator<Item = impl Iterator<Item = &EndpointSlice>> {
+    let mut namespace = "";
+    std::iter::from_fn(move || {
+        let mut slices = snapshot.slices_at_behind(address, namespace).peekable();
+        let this = &*slices.peek()?.namespace;
+        namespace = this;
+        Some(slices.take_while(move |slice| &*slice.namespace == this).take(SLICES_OF_NAMESPACE_MAX))
+    })
+}
 
 impl Kubernetes {
     /// A cluster IP has exactly one name (Kubernetes DNS specification 2.3.3); other addresses have those of their
@@ -55,15 +70,13 @@ impl Kubernetes {
         Some(format!("{}.{}.svc", service.name, service.namespace))
     }
 
-    /// Unlike CoreDNS: with an upper bound, of which each namespace has its part. Whoever may write EndpointSlices may write any
-    /// address into them.
+    /// Unlike CoreDNS: with an upper bound, of which each namespace has its part.
     fn endpoint_names(&self, address: IpAddr, snapshot: &Snapshot) -> Vec<String> {
-        let (mut names, mut namespace) = (Vec::new(), "");
-        while names.len() < NAMES_MAX {
-            let mut slices = snapshot.slices_at_behind(address, namespace).peekable();
-            let Some(first) = slices.peek() else { break };
-            namespace = &first.namespace;
-            let slices = slices.take_while(|slice| &*slice.namespace == namespace).take(SLICES_OF_NAMESPACE_MAX);
+        let mut names = Vec::new();
+        for slices in slices_by_namespace(address, snapshot) {
+            if names.len() >= NAMES_MAX {
+                break;
+            }
             names.extend(self.endpoint_names_of(slices, address, snapshot));
         }
         names.truncate(NAMES_MAX);
