@@ -6,17 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future;
 use tokio_util::sync::CancellationToken;
 
 use super::places::listen_addresses;
 pub use super::places::{Interface, PlaceError};
-use crate::cluster::{Kept, Resource, Store};
-use crate::config::directive::{
-    self, ApiPace, Kubernetes as KubernetesConfig, ObjectSource, PodMode, Timeouts, WarmStart,
-};
+use super::wanted::Cluster;
+use crate::cluster::{Resource, Store};
+use crate::config::directive::{self, Kubernetes as KubernetesConfig, Timeouts};
 use crate::config::{Config, Scheme, ServerBlock};
 use crate::dns::{Name, name_text};
 use crate::listen::{Endpoint, ListenAddress, Tuning};
@@ -59,7 +57,7 @@ pub struct Environment<'a> {
     pub interfaces: Vec<Interface>,
     /// The name of this machine, for `chaos`.
     pub host_name: String,
-    /// The clusters that [`clusters`] named, by their source.
+    /// The clusters that [`clusters`](super::wanted::clusters) named, by their source.
     pub stores: &'a HashMap<Cluster, Arc<Store>>,
     /// What the caches of the configuration before this one remember, by [`Assembly::memories`]'s keys.
     pub memories: &'a HashMap<String, Memory>,
@@ -69,37 +67,6 @@ pub struct Environment<'a> {
     pub default_port: u16,
     /// Where probes of other servers run.
     pub tasks: Tasks,
-}
-
-/// Objects of one source, as some directives want them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Cluster {
-    /// Where they come from.
-    pub source: ObjectSource,
-    /// The label selector.
-    pub labels: Option<String>,
-    /// How often it is asked.
-    pub pace: ApiPace,
-    /// How often what is known is compared with it, about; None: never.
-    pub compare: Option<Duration>,
-}
-
-/// What some directives want of a cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// The resources.
-    pub resources: BTreeSet<Resource>,
-    /// What is kept of their objects.
-    pub kept: Kept,
-    /// Where that is kept for the next start: the first directive that says it decides.
-    pub warm_start: Option<WarmStart>,
-}
-
-impl Wanted {
-    /// A store that will hold just that.
-    pub fn store(&self) -> Store {
-        Store::keeping(self.resources.iter().copied().collect(), self.kept)
-    }
 }
 
 /// A configuration that is ready to answer.
@@ -220,48 +187,6 @@ pub enum AssembleError {
     /// TLS towards other servers cannot be set up.
     #[error("forward")]
     Tls(#[from] TlsError),
-}
-
-/// The clusters that a configuration needs, each with all that any of its directives wants.
-pub fn clusters(config: &Config) -> HashMap<Cluster, Wanted> {
-    let mut clusters: HashMap<Cluster, Wanted> = HashMap::new();
-    for server in &config.servers {
-        let Some(kubernetes) = &server.kubernetes else { continue };
-        let Wanted { resources, kept, warm_start } = clusters.entry(Cluster::of(kubernetes)).or_default();
-        resources.extend([Resource::Namespaces, Resource::Services]);
-        let has_imports = !kubernetes.multicluster.is_empty();
-        if !kubernetes.no_endpoints || has_imports {
-            resources.insert(Resource::EndpointSlices);
-        }
-        if has_imports {
-            resources.insert(Resource::ServiceImports);
-        }
-        if kubernetes.pods == PodMode::Verified {
-            resources.insert(Resource::Pods);
-        }
-        kept.endpoint_pods |= kubernetes.endpoint_pod_names;
-        kept.endpoint_zones |= kubernetes.zonal;
-        kept.pod_labels |= server.metadata.is_some();
-        *warm_start = warm_start.take().or_else(|| kubernetes.warm_start.clone());
-    }
-    clusters
-}
-
-impl Cluster {
-    fn of(kubernetes: &KubernetesConfig) -> Self {
-        Self {
-            source: kubernetes.source.clone(),
-            labels: kubernetes.labels.clone(),
-            pace: kubernetes.apiserver,
-            compare: (!kubernetes.compare.is_zero()).then_some(kubernetes.compare),
-        }
-    }
-}
-
-/// How long the first answer may wait for the clusters.
-pub fn startup_timeout(config: &Config) -> Duration {
-    let kubernetes = config.servers.iter().filter_map(|server| server.kubernetes.as_ref());
-    kubernetes.map(|kubernetes| kubernetes.startup_timeout).max().unwrap_or_default()
 }
 
 /// Makes the routers of a configuration.
@@ -505,6 +430,7 @@ fn reachable_addresses<'a>(places: impl Iterator<Item = &'a Endpoint>, interface
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::time::Duration;
 
     use super::*;
     use crate::config::corefile::Source;
@@ -580,27 +506,5 @@ mod tests {
     #[test]
     fn an_address_and_its_interface_cannot_serve_the_same_zone() {
         check_error(". {\n bind lo\n whoami\n}\n. {\n bind 127.0.0.1\n whoami\n}\n", "already defined");
-    }
-
-    #[test]
-    fn clusters_of_one_source_are_one_with_all_that_is_wanted() {
-        let text = "a {\n kubernetes {\n noendpoints\n }\n}\nb {\n kubernetes {\n pods verified\n }\n}\nc {\n kubernetes {\n labels x=y\n }\n}\n";
-        let source = Source::Text { name: "Corefile".to_owned(), text: text.to_owned() };
-        let clusters = clusters(&source.load(53).expect("a Corefile").config);
-        let mut wanted: Vec<usize> = clusters.values().map(|wanted| wanted.resources.len()).collect();
-        wanted.sort_unstable();
-        assert_eq!(wanted, [3, 4]);
-    }
-    #[test]
-    fn of_objects_only_what_a_directive_asks_for_is_kept() {
-        let kept = |text: &str| {
-            let source = Source::Text { name: "Corefile".to_owned(), text: text.to_owned() };
-            let clusters = clusters(&source.load(53).expect("a Corefile").config);
-            clusters.into_values().next().expect("a cluster").kept
-        };
-        assert_eq!(kept(". {\n kubernetes {\n pods verified\n }\n}\n"), Kept::default());
-        let zones = Kept { endpoint_zones: true, ..Kept::default() };
-        assert_eq!(kept(". {\n kubernetes\n}\na {\n kubernetes {\n zonal\n }\n}\n"), zones);
-        assert_eq!(kept(". {\n metadata\n kubernetes {\n zonal\n endpoint_pod_names\n }\n}\n"), Kept::ALL);
     }
 }

@@ -8,10 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
-use super::assemble::{Cluster, Wanted, clusters};
+use super::wanted::{Cluster, Wanted, Watching, clusters};
 use crate::cluster::{Resource, Snapshot, Store};
 use crate::config::Config;
-use crate::config::directive::WarmStart;
 use crate::metrics::Metrics;
 use crate::task::{Gate, Readiness, Tasks};
 use crate::watch::manifests::Manifests;
@@ -39,7 +38,7 @@ pub struct Clusters {
 struct Running {
     store: Arc<Store>,
     troubles: Troubles,
-    warm_start: Option<WarmStart>,
+    watching: Watching,
     tasks: Tasks,
 }
 
@@ -55,7 +54,7 @@ impl Clusters {
         for (cluster, wanted) in clusters(config) {
             let running = match self.running.get(&cluster) {
                 Some(running) if running.has_just(&wanted) => running.clone(),
-                before => match start(&cluster, store(&wanted, before), wanted.warm_start, access, metrics).await {
+                before => match start(&cluster, store(&wanted, before), wanted.watching, access, metrics).await {
                     Ok(running) => running,
                     Err(error) => {
                         next.stop_all_but(self);
@@ -135,7 +134,7 @@ impl Clusters {
 impl Running {
     fn has_just(&self, wanted: &Wanted) -> bool {
         let has_same_objects = self.store.kept() == wanted.kept && self.store.wanted().iter().eq(&wanted.resources);
-        has_same_objects && self.warm_start == wanted.warm_start
+        has_same_objects && self.watching == wanted.watching
     }
 }
 
@@ -155,11 +154,11 @@ fn store(wanted: &Wanted, before: Option<&Running>) -> Arc<Store> {
 async fn start(
     cluster: &Cluster,
     store: Arc<Store>,
-    warm_start: Option<WarmStart>,
+    watching: Watching,
     access: &Access,
     metrics: &Arc<Metrics>,
 ) -> Result<Running, WatchError> {
-    let mut running = Running { store, troubles: Troubles::default(), warm_start, tasks: Tasks::new() };
+    let mut running = Running { store, troubles: Troubles::default(), watching, tasks: Tasks::new() };
     if let Some(manifests) = access.built_in {
         let mut snapshot = Snapshot::default();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -172,10 +171,10 @@ async fn start(
         kubeconfig: access.kubeconfig.clone(),
         context: access.context.clone(),
         labels: cluster.labels.clone(),
-        pace: cluster.pace,
-        compare: cluster.compare,
+        pace: running.watching.pace,
+        compare: running.watching.compare,
         times: Times::default(),
-        warm_start: running.warm_start.clone(),
+        warm_start: running.watching.warm_start.clone(),
     };
     running.troubles = watch::start(settings, running.store.clone(), metrics.clone(), &running.tasks).await?;
     Ok(running)

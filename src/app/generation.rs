@@ -9,9 +9,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
 
-use super::assemble::{AssembleError, Assembly, Environment, Loop, Refresh, assemble, startup_timeout};
+use super::assemble::{AssembleError, Assembly, Environment, Loop, Refresh, assemble};
 use super::clusters::{Access, Clusters};
 use super::interfaces;
+use super::wanted::startup_timeout;
 use crate::admin::{self, Page};
 use crate::config::Config;
 use crate::config::corefile::Loaded;

@@ -14,5 +14,6 @@ mod reload;
 mod run;
 mod server;
 mod signal;
+pub mod wanted;
 
 pub use run::{Access, Options, run};

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use hickory_proto::op::Message;
-use landfall::app::assemble::{Cluster, Environment, Interface, Refresh, assemble, clusters};
+use landfall::app::assemble::{Environment, Interface, Refresh, assemble};
+use landfall::app::wanted::{Cluster, clusters};
 use landfall::cluster::{Resource, Selector, Snapshot, Store};
 use landfall::config::corefile::Source;
 use landfall::config::directive::Search;

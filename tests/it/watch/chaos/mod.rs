@@ -131,12 +131,7 @@ fn a_store_that_is_restored_behind_open_connections() {
 #[test]
 fn a_store_that_is_compacted() {
     let scene = Scene::start();
-    scene.survives(|scene| {
-        scene.api.stop();
-        scene.change();
-        scene.api.compact();
-        scene.api.resume();
-    });
+    scene.survives(Scene::change_unwatched);
 }
 
 #[test]
@@ -144,10 +139,7 @@ fn a_server_that_streams_lists_no_more() {
     let scene = Scene::start();
     scene.survives(|scene| {
         scene.api.set(|settings| settings.has_initial_events = false);
-        scene.api.stop();
-        scene.change();
-        scene.api.compact();
-        scene.api.resume();
+        scene.change_unwatched();
     });
 }
 
@@ -157,12 +149,7 @@ fn a_store_that_cannot_tell_its_progress() {
     api.set(|settings| settings.store_tells_progress = false);
     let scene = Scene::start_over(api);
     assert_eq!(scene.api.requests("list", "services"), 1);
-    scene.survives(|scene| {
-        scene.api.stop();
-        scene.change();
-        scene.api.compact();
-        scene.api.resume();
-    });
+    scene.survives(Scene::change_unwatched);
 }
 
 #[test]

@@ -151,6 +151,14 @@ impl Scene {
         api.create(json!({"kind": "Namespace", "metadata": {"name": "bank"}}));
     }
 
+    /// Changes them while nobody can watch, and the API server forgets what happened.
+    pub fn change_unwatched(&self) {
+        self.api.stop();
+        self.change();
+        self.api.compact();
+        self.api.resume();
+    }
+
     /// Ends all watches, so that the next ones meet what was prepared.
     pub fn cut(&self) {
         self.api.stop();

@@ -14,7 +14,7 @@ use landfall::config::Scheme;
 use landfall::listen::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Identity, NAME, SHORT, Server, question};
+use super::{Identity, NAME, SHORT, Server, big_and_dropped, question};
 use crate::wire::packet::{A, Packet};
 
 const MESSAGE: &str = "application/dns-message";
@@ -107,12 +107,7 @@ async fn a_method_that_is_none_is_told_which_there_are() {
 #[tokio::test]
 async fn what_has_no_reply_and_what_has_many_get_a_status() {
     let identity = Identity::new();
-    std::fs::write(identity.path("db"), "$TTL 60\n@ SOA ns a 1 1 1 1 1\n@ NS ns\n$GENERATE 1-2000 h$ A 192.0.2.1\n")
-        .expect("a zone");
-    let corefile = format!(
-        "big dropped {{\n acl dropped {{\n drop\n }}\n file {} big {{\n reload 0\n }}\n transfer {{\n to *\n }}\n}}\n",
-        identity.path("db").display()
-    );
+    let corefile = big_and_dropped(&identity, 2000);
     let server = Server::of(&corefile, Scheme::Https, identity.files());
     for (name, record_type, status) in [
         ("a.dropped", A, StatusCode::INTERNAL_SERVER_ERROR),
@@ -203,12 +198,6 @@ async fn a_stop_waits_for_answers() {
     let mut client = Client::connect(&identity, &server, &mut builder()).await;
     let asked = client.0.send_request(post(MESSAGE, Packet::new("a.slow", A).octets()));
     let asked = tokio::spawn(asked);
-    server.is_waiting().await;
-    let Server { listener, upstream, .. } = server;
-    let stopping = tokio::spawn(listener.stop(Duration::from_secs(4)));
-    tokio::time::sleep(SHORT).await;
-    assert!(!stopping.is_finished());
-    upstream.0.add_permits(1);
-    assert_eq!(asked.await.expect("no panic").expect("a response").status(), StatusCode::OK);
-    assert!(stopping.await.expect("no panic"));
+    let response = server.stops_after(asked).await.expect("no panic").expect("a response");
+    assert_eq!(response.status(), StatusCode::OK);
 }

@@ -161,10 +161,32 @@ impl Server {
         until("a query waits", || self.metrics.landfall_queries_in_flight.get() > 0).await;
     }
 
+    /// Stops, which waits for a query that waits for another server; returns what the client gets.
+    async fn stops_after<T>(self, reply: impl Future<Output = T>) -> T {
+        self.is_waiting().await;
+        let stopping = tokio::spawn(self.listener.stop(Duration::from_secs(4)));
+        tokio::time::sleep(SHORT).await;
+        assert!(!stopping.is_finished());
+        self.upstream.0.add_permits(1);
+        let reply = reply.await;
+        assert!(stopping.await.expect("no panic"));
+        reply
+    }
+
     /// Waits until no connection is left.
     async fn is_left(&self) {
         until("nobody is connected", || self.metrics.landfall_tcp_connections.get() == 0).await;
     }
+}
+
+/// A zone `big` with so many hosts, which may be transferred, and one whose queries have no reply.
+fn big_and_dropped(identity: &Identity, hosts: u32) -> String {
+    let zone = format!("$TTL 60\n@ SOA ns a 1 1 1 1 1\n@ NS ns\n$GENERATE 1-{hosts} h$ A 192.0.2.1\n");
+    std::fs::write(identity.path("db"), zone).expect("a zone");
+    format!(
+        "big dropped {{\n acl dropped {{\n drop\n }}\n file {} big {{\n reload 0\n }}\n transfer {{\n to *\n }}\n}}\n",
+        identity.path("db").display()
+    )
 }
 
 fn tuning(files: Tls) -> Tuning {

@@ -9,7 +9,7 @@ use landfall::config::Scheme;
 use landfall::listen::Limits;
 use quinn::{ReadError, ReadToEndError};
 
-use super::{Identity, NAME, SHORT, Server, question, until};
+use super::{Identity, NAME, SHORT, Server, big_and_dropped, question, until};
 use crate::wire::packet::{A, Opt, Packet};
 use crate::wire::socket::frame;
 
@@ -149,25 +149,13 @@ async fn a_stop_waits_for_answers() {
     let connection = connect_quic(&identity, server.address()).await;
     let question = frame(&Packet { id: 0, ..Packet::new("a.slow", A) }.octets());
     let asked = tokio::spawn(async move { ask_quic(&connection, &question).await });
-    server.is_waiting().await;
-    let Server { listener, upstream, .. } = server;
-    let stopping = tokio::spawn(listener.stop(Duration::from_secs(4)));
-    tokio::time::sleep(SHORT).await;
-    assert!(!stopping.is_finished());
-    upstream.0.add_permits(1);
-    assert!(asked.await.expect("no panic").is_some());
-    assert!(stopping.await.expect("no panic"));
+    assert!(server.stops_after(asked).await.expect("no panic").is_some());
 }
 
 #[tokio::test]
 async fn a_zone_takes_as_many_messages_as_it_needs_and_no_reply_is_told() {
     let identity = Identity::new();
-    std::fs::write(identity.path("db"), "$TTL 60\n@ SOA ns a 1 1 1 1 1\n@ NS ns\n$GENERATE 1-9000 h$ A 192.0.2.1\n")
-        .expect("a zone");
-    let corefile = format!(
-        "big dropped {{\n acl dropped {{\n drop\n }}\n file {} big {{\n reload 0\n }}\n transfer {{\n to *\n }}\n}}\n",
-        identity.path("db").display()
-    );
+    let corefile = big_and_dropped(&identity, 9000);
     let server = Server::of(&corefile, Scheme::Quic, identity.files());
     let connection = connect_quic(&identity, server.address()).await;
     let asked = |name, record_type| frame(&Packet { id: 0, ..Packet::new(name, record_type) }.octets());
