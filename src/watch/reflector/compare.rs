@@ -97,6 +97,15 @@ impl Comparison {
         }
     }
 
+    /// A watch has ended: a list that is under way begins anew with the next one. It would not go on by itself, and may hold the only
+    /// place that there is for a request.
+    pub fn watch_ended(&mut self) {
+        if matches!(self.state, State::Listing(_)) {
+            self.state = State::Waiting(Instant::now());
+            self.changed = HashSet::new();
+        }
+    }
+
     /// A list begins, after which there is nothing left to compare.
     pub fn list_started(&mut self, chance: f64) {
         self.listing = self.every.map(|_| Versions::new());

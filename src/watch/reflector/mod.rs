@@ -135,6 +135,7 @@ impl Reflector {
                 Step::Pages => self.list().await.unwrap_or_else(|end| end),
                 Step::Watch(version) => self.watch(Some(&version)).await,
             };
+            self.comparison.watch_ended();
             let mut next = self.plan.ended(&end, self.began.map(|began| began.elapsed()), rand::random());
             if matches!(end, End::Refused { code: 404, .. }) && self.api.try_other_version() {
                 next.wait = Duration::ZERO;

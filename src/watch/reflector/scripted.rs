@@ -19,8 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Context, Reflector};
 use crate::cluster::{Change, Namespace, Resource, Snapshot, Store};
+use crate::config::directive::ApiPace;
 use crate::metrics::Metrics;
 use crate::watch::owner::{Owner, QUEUE_LENGTH, Update};
+use crate::watch::pace::Pace;
 use crate::watch::source::ApiServer;
 use crate::watch::{Times, Troubles, convert};
 
@@ -89,6 +91,8 @@ struct State {
     connections: u64,
     cut: u64,
     silent: u64,
+    /// Pages of lists never come.
+    pages_hang: bool,
 }
 
 struct Script {
@@ -184,6 +188,10 @@ impl Script {
             Some(Fault::Status(code)) => return whole(code, &json!({"code": code, "message": "scripted"})),
             Some(Fault::Hang) => std::future::pending().await,
             Some(_) | None => {}
+        }
+        let is_hanging = self.lock().pages_hang && parameter("limit").is_some_and(|limit| limit != "1");
+        if !is_watch && is_hanging {
+            return std::future::pending().await;
         }
         if !is_watch {
             let offset = parameter("continue").unwrap_or_default();
@@ -350,7 +358,10 @@ async fn start(script: &Arc<Script>, compare: Option<Duration>) -> (Arc<Store>, 
         }),
         "default",
     );
-    let server = ApiServer { client, host: "script".to_owned(), pace: Arc::default(), authorities: Vec::new() };
+    // Everything must go on if one request is allowed at a time.
+    let pace = ApiPace { max_in_flight: 1, ..ApiPace::default() };
+    let server =
+        ApiServer { client, host: "script".to_owned(), pace: Arc::new(Pace::new(&pace)), authorities: Vec::new() };
     let (store, metrics) = (Arc::new(Store::new(vec![Resource::Services])), Arc::new(Metrics::new()));
     let (updates, received) = mpsc::channel(QUEUE_LENGTH);
     let (stop, times) = (CancellationToken::new(), Times::default());
@@ -512,6 +523,20 @@ async fn what_was_lost_on_the_way_is_found_by_comparing() {
     }
     assert_eq!(lists(&metrics, "mismatch"), 3);
     assert_eq!(metrics.landfall_watch_mismatches.with_label_values(&["services"]).get(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_comparison_that_hangs_holds_up_no_watch() {
+    let script = script();
+    let (store, _metrics, _stop) = start(&script, Some(COMPARE)).await;
+    for number in 0..10 {
+        script.lock().pages_hang = true;
+        sleep(COMPARE * 5 / 4 + Duration::from_secs(number)).await;
+        script.play(&Happening::Cut);
+        script.play(&Happening::Write(1, number as u8));
+        heals_within(&store, &script, Duration::from_secs(60)).await;
+        script.lock().pages_hang = false;
+    }
 }
 
 #[tokio::test(start_paused = true)]
