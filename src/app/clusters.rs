@@ -144,6 +144,9 @@ fn store(wanted: &Wanted, before: Option<&Running>) -> Arc<Store> {
     let store = wanted.store();
     if let Some(before) = before {
         let mut known = before.store.load().restricted_to(store.wanted());
+        if before.store.is_synced() {
+            known = known.of_now();
+        }
         let is_partial = |resource: &&Resource| !before.store.kept().has_all_of(wanted.kept, **resource);
         wanted.resources.iter().filter(is_partial).for_each(|resource| known.doubt(*resource));
         store.publish(known);

@@ -27,14 +27,14 @@ pub struct Wanted {
     pub watching: Watching,
 }
 
-/// How a cluster is watched. Of several directives, the first that says something decides.
+/// How a cluster is watched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Watching {
-    /// How often the API server may be asked.
+    /// How often the API server may be asked: the first directive that says it decides.
     pub pace: ApiPace,
-    /// How often what is known is compared with what is there, about: the shortest time that a directive names; None: never.
+    /// How often what is known is compared with what is there, about: the shortest time of all directives that compare; None: never.
     pub compare: Option<Duration>,
-    /// Where what is known is kept for the next start.
+    /// Where what is known is kept for the next start: the first directive that says it decides.
     pub warm_start: Option<WarmStart>,
 }
 

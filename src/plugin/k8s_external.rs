@@ -114,6 +114,9 @@ impl K8sExternal {
             return if is_above { Found::NoData } else { Found::Nothing };
         }
         let mut records = self.own_addresses(&query.name, kubernetes, snapshot);
+        if records.is_empty() && !kubernetes.is_certain_outside(true, snapshot) {
+            return Found::Nothing;
+        }
         records.retain(|record| record.record_type() == query.record_type);
         if records.is_empty() { Found::NoData } else { Found::records(records) }
     }

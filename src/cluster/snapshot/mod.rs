@@ -143,6 +143,11 @@ impl Snapshot {
         Self { synced: BTreeSet::new(), is_of_earlier: true, ..self }
     }
 
+    /// The same, all of which was listed since.
+    pub fn of_now(self) -> Self {
+        Self { is_of_earlier: false, ..self }
+    }
+
     /// Whether it began with what was known at an earlier time.
     pub fn is_of_earlier(&self) -> bool {
         self.is_of_earlier

@@ -123,6 +123,19 @@ fn the_server_has_a_bounded_number_of_names_whoever_names_it() {
     for number in 0..1000 {
         snapshot.apply(slice("hostile", &format!("s-{number}"), &addresses(1000), true), 1);
     }
+    // One name for many addresses.
+    service(&mut snapshot, "many");
+    for number in 0..100_u8 {
+        let others = (0..100).map(|last| IpAddr::from([10, 1, number, last]));
+        for (index, address) in others.enumerate() {
+            let name = format!("s-{number}-{index}");
+            let Change::EndpointSlice(mut slice) = slice("many", &name, &[own, address], true) else {
+                panic!("a slice")
+            };
+            slice.endpoints.swap(0, 1);
+            snapshot.apply(Change::EndpointSlice(slice), 1);
+        }
+    }
     service(&mut snapshot, "shop");
     snapshot.apply(slice("shop", "web-1", &[own], true), 1);
     let mut servers = Vec::new();
@@ -131,7 +144,7 @@ fn the_server_has_a_bounded_number_of_names_whoever_names_it() {
             servers = answers.iter().map(|record| record.data.to_string()).collect();
         }
     });
-    assert_eq!(servers.len(), 33);
+    assert_eq!(servers.len(), 32 + 2 + 1);
     assert!(servers.contains(&"db-0.web.shop.svc.cluster.local.".to_owned()));
     assert!(info.count_total < 2000, "{}", info.count_total);
 }

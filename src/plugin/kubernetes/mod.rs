@@ -27,7 +27,7 @@ pub use self::certainty::stands;
 use self::found::{Finder, Found, Realm};
 use self::outcome::Outcome;
 pub use self::outside::FromOutside;
-use self::reverse::{NAMES_MAX, NAMES_OF_NAMESPACE_MAX, slices_by_namespace};
+use self::reverse::{ADDRESSES_OF_NAMESPACE_MAX, NAMES_MAX, NAMES_OF_NAMESPACE_MAX, slices_by_namespace};
 use super::Router;
 use crate::cluster::{ClusterName, EndpointSlice, Pod, Schema, Selector, Service, ServiceKind, Snapshot, Store};
 use crate::config::directive::{Kubernetes as Config, PodMode};
@@ -225,7 +225,8 @@ impl Kubernetes {
         let own = self.local_addresses.iter().filter(|_| !self.config.no_endpoints);
         for slices in own.flat_map(|address| slices_by_namespace(*address, snapshot)) {
             let most = (names.len() + NAMES_OF_NAMESPACE_MAX).min(NAMES_MAX);
-            for (name, address) in slices.flat_map(|slice| self.own_names_of(slice, snapshot)) {
+            let own = slices.flat_map(|slice| self.own_names_of(slice, snapshot)).take(ADDRESSES_OF_NAMESPACE_MAX);
+            for (name, address) in own {
                 let is_full = names.len() == most;
                 match names.iter_mut().find(|(known, _)| *known == name) {
                     Some((_, addresses)) if addresses.contains(&address) => {}
@@ -267,6 +268,9 @@ impl Kubernetes {
         let base = self.primary_zone().filter(|_| !is_of_cluster).unwrap_or(apex);
         let (mut answers, mut additional) = (Vec::new(), Vec::new());
         let mut names = self.own_names(query, apex, snapshot);
+        if names.is_empty() && !self.is_certain(query, apex, snapshot) {
+            return Found::Nothing;
+        }
         if self.is_cluster_set(base) {
             // Where there is nothing but a cluster set, Services of this cluster have no names; what `ns.dns` has, see below.
             let addresses: BTreeSet<IpAddr> = names.drain(..).flat_map(|(_, addresses)| addresses).collect();
@@ -287,6 +291,9 @@ impl Kubernetes {
     /// `ns.dns`: the addresses under which clients reach this server.
     fn find_name_server(&self, query: &Query, apex: &Name, snapshot: &Snapshot) -> Found {
         let names = self.own_names(query, apex, snapshot);
+        if names.is_empty() && !self.is_certain(query, apex, snapshot) {
+            return Found::Nothing;
+        }
         let addresses: BTreeSet<IpAddr> = names.into_iter().flat_map(|(_, addresses)| addresses).collect();
         let records: Vec<Record> = addresses
             .into_iter()

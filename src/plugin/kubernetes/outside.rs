@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::Kubernetes;
 use super::found::{Finder, Found, Realm};
+use super::reverse::{ADDRESSES_OF_NAMESPACE_MAX, NAMES_MAX, NAMES_OF_NAMESPACE_MAX, slices_by_namespace};
 use crate::cluster::{ServiceKind, Snapshot};
 use crate::dns::{Name, Query};
 
@@ -61,29 +62,38 @@ impl Kubernetes {
         format!("{}; outside: {outside}", self.service(namespace, service, snapshot))
     }
 
-    /// The Services with an address outside the cluster: their labels, in the order of their names.
+    /// The Services with an address outside the cluster: their labels, in the order of their names. Unlike CoreDNS: with an upper bound,
+    /// of which each namespace has its part; whoever may write Services may write any address into them.
     pub fn names_outside(&self, address: IpAddr, snapshot: &Snapshot) -> Vec<String> {
-        let keys = snapshot.services_outside_at(address).filter(|key| self.is_exposed(&key.namespace, snapshot));
-        keys.map(|key| format!("{}.{}", key.name, key.namespace)).collect()
+        let (mut names, mut namespace, mut of_namespace) = (Vec::new(), "", 0);
+        for service in snapshot.services_outside_at(address).filter(|key| self.is_exposed(&key.namespace, snapshot)) {
+            of_namespace = if *service.namespace == *namespace { of_namespace + 1 } else { 1 };
+            namespace = &service.namespace;
+            if of_namespace <= NAMES_OF_NAMESPACE_MAX && names.len() < NAMES_MAX {
+                names.push(format!("{}.{}", service.name, service.namespace));
+            }
+        }
+        names
     }
 
     /// The addresses of this server outside the cluster: those of the Services that it is an endpoint of; its own if it is certain
     /// that there are no such Services.
     pub fn own_addresses_outside(&self, has_endpoints: bool, snapshot: &Snapshot) -> BTreeSet<IpAddr> {
-        let slices = self.local_addresses.iter().flat_map(|address| snapshot.slices_at(*address));
-        let services = slices.filter_map(|slice| {
-            let namespace = snapshot.namespace(&slice.namespace)?;
-            Some((slice, namespace.service(slice.service.as_ref()?)?.service))
-        });
-        let mut services = services.peekable();
-        if services.peek().is_none() && self.is_certain_outside(true, snapshot) {
-            return self.local_addresses.iter().copied().collect();
-        }
-        services
-            .flat_map(|(slice, service)| match service.kind {
+        let (mut addresses, mut is_endpoint) = (BTreeSet::new(), false);
+        for slices in self.local_addresses.iter().flat_map(|address| slices_by_namespace(*address, snapshot)) {
+            let services = slices.filter_map(|slice| {
+                let namespace = snapshot.namespace(&slice.namespace)?;
+                Some((slice, namespace.service(slice.service.as_ref()?)?.service))
+            });
+            let outside = services.inspect(|_| is_endpoint = true).flat_map(|(slice, service)| match service.kind {
                 ServiceKind::Headless if has_endpoints => slice.ready_addresses().collect(),
                 _ => service.external_addresses.clone(),
-            })
-            .collect()
+            });
+            addresses.extend(outside.take(ADDRESSES_OF_NAMESPACE_MAX));
+        }
+        match !is_endpoint && self.is_certain_outside(true, snapshot) {
+            true => self.local_addresses.iter().copied().collect(),
+            false => addresses,
+        }
     }
 }

@@ -12,6 +12,8 @@ use crate::dns::{Name, Query, RData, Record, RecordType, address_of_reverse_name
 pub(super) const NAMES_MAX: usize = 64;
 /// Those of them that may be of one namespace.
 pub(super) const NAMES_OF_NAMESPACE_MAX: usize = 32;
+/// The addresses of this server that may be of one namespace.
+pub(super) const ADDRESSES_OF_NAMESPACE_MAX: usize = 256;
 /// The slices of a namespace that are looked at for one address.
 const SLICES_OF_NAMESPACE_MAX: usize = 256;
 

@@ -38,6 +38,9 @@ fn names_that_were_known_are_answered_while_the_api_is_away_and_nothing_is_denie
     }
     server.check("absent.shop A", "SERVFAIL");
     server.check("192.0.2.7 PTR", "SERVFAIL");
+    // Whether this server is an endpoint, and of what, may have changed.
+    server.check("cluster.local. NS", "SERVFAIL");
+    server.check("ns.dns.cluster.local. A", "SERVFAIL");
     server.is_ready();
     assert_eq!(server.metric("landfall_kubernetes_stale_clusters", &[]), 1.0);
     api.delete("services", "shop", "web");
@@ -46,6 +49,9 @@ fn names_that_were_known_are_answered_while_the_api_is_away_and_nothing_is_denie
     server.becomes("new.shop A", "10.96.0.90");
     server.becomes("web.shop A", "NXDOMAIN");
     until("nothing is stale", || server.metric("landfall_kubernetes_stale_clusters", &[]) == 0.0);
+    api.stop();
+    server.reload(&warm(&file, "fallthrough\npods verified"));
+    assert_eq!(server.metric("landfall_kubernetes_stale_clusters", &[]), 0.0, "what is known is not of the file");
 }
 
 #[test]
