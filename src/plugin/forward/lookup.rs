@@ -49,6 +49,15 @@ pub(super) enum NotFound {
     NoAddress,
 }
 
+/// The addresses of a name.
+pub(super) struct Addresses {
+    pub addresses: Vec<IpAddr>,
+    /// How long they hold.
+    pub ttl: Duration,
+    /// The type whose look-up failed: of that family there may be others.
+    pub unknown: Option<RecordType>,
+}
+
 impl Lookup {
     /// As a directive wants it.
     pub fn new(config: &directive::Forward, asking: Arc<Asking>) -> Self {
@@ -92,8 +101,8 @@ impl Lookup {
         }
     }
 
-    /// The addresses of a name, IPv4 first as in CoreDNS, and how long they hold.
-    pub async fn addresses(&self, name: &str) -> Result<(Vec<IpAddr>, Duration), NotFound> {
+    /// The addresses of a name, IPv4 first as in CoreDNS. Fails if there is none.
+    pub async fn addresses(&self, name: &str) -> Result<Addresses, NotFound> {
         let name = parse_name(name).map_err(|error| NotFound::Failed(error.to_string()))?;
         let resolvers = match self.resolvers.is_empty() {
             true => self.servers(UpstreamTransport::Plain, Path::new(RESOLV_CONF))?,
@@ -103,6 +112,7 @@ impl Lookup {
         let (v4, v6) =
             join(self.ask(&name, RecordType::A, &resolvers), self.ask(&name, RecordType::AAAA, &resolvers)).await;
         let (mut addresses, mut ttl, mut failure) = (Vec::new(), Duration::MAX, NotFound::NoAddress);
+        let unknown = if v4.is_err() { Some(RecordType::A) } else { v6.is_err().then_some(RecordType::AAAA) };
         for answer in [v4, v6] {
             match answer {
                 Ok(answer) => {
@@ -114,7 +124,7 @@ impl Lookup {
                 Err(error) => failure = error,
             }
         }
-        if addresses.is_empty() { Err(failure) } else { Ok((addresses, ttl)) }
+        if addresses.is_empty() { Err(failure) } else { Ok(Addresses { addresses, ttl, unknown }) }
     }
 
     /// Asks one resolver after the other until one knows.

@@ -80,7 +80,7 @@ impl Probe {
             }
             sleep(self.interval).await;
         }
-        if server.recover() > self.max_fails {
+        if server.recover() > self.max_fails && !server.is_gone() {
             info!(upstream = server.label(), "upstream is back");
         }
     }

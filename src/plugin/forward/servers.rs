@@ -11,10 +11,11 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{info, warn};
 
 use super::asking::Asking;
-use super::lookup::{Lookup, NotFound};
+use super::lookup::{Addresses, Lookup, NotFound};
 use super::server::Server;
 use crate::config::directive::{self, Host, To};
 use crate::config::text::Text;
+use crate::dns::RecordType;
 use crate::task::Tasks;
 use crate::upstream::{Exchange, Upstream};
 
@@ -150,9 +151,17 @@ impl Word {
             To::Server(server) => {
                 let Host::Name(name) = &server.host else { return };
                 match lookup.addresses(name).await {
-                    Ok((addresses, ttl)) => {
+                    Ok(Addresses { addresses, ttl, unknown }) => {
                         let found = addresses.into_iter().map(|address| lookup.upstream(server, address));
-                        (Ok(found.collect()), ttl.clamp(TTL_MIN, TTL_MAX))
+                        // What is known of the other family stays.
+                        let is_unknown = |upstream: &&Upstream| match unknown {
+                            Some(RecordType::A) => upstream.address.is_ipv4(),
+                            Some(_) => upstream.address.is_ipv6(),
+                            None => false,
+                        };
+                        let found = found.chain(self.found.iter().filter(is_unknown).cloned()).collect();
+                        let most = if unknown.is_some() { RETRY_KNOWN } else { TTL_MAX };
+                        (Ok(found), ttl.clamp(TTL_MIN, most))
                     }
                     Err(error) if self.found.is_empty() => (Err(error), RETRY_UNKNOWN),
                     Err(error) => (Err(error), RETRY_KNOWN),

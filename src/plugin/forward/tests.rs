@@ -390,3 +390,55 @@ async fn nobody_is_asked_where_all_seem_down_and_that_is_to_fail_fast() {
     let (code, asked) = stage.ask(&query()).await;
     assert_eq!((code, asked.len()), (ResponseCode::ServFail, 0));
 }
+
+/// A server by name that is reached over IPv4 alone, and its resolver, which may fail to tell so.
+#[derive(Debug, Default)]
+struct Named {
+    fails: std::sync::atomic::AtomicBool,
+}
+
+impl Exchange for Named {
+    fn exchange(&self, attempt: Attempt) -> Exchanging<'_> {
+        let server = attempt.upstream.address;
+        let fails = self.fails.load(std::sync::atomic::Ordering::Relaxed);
+        let name = "up.test.";
+        // The type stands behind the header and the name.
+        let is_ipv4 = attempt.message.get(12 + name.len() + 2) == Some(&1);
+        let record_type = if is_ipv4 { RecordType::A } else { RecordType::AAAA };
+        let of_resolver = Query { record_type, ..Query::of_our_own(parse_name(name).unwrap(), record_type) };
+        let reply = |query: Query, code: ResponseCode, data: RData| {
+            let record = Record::from_rdata(query.name.clone(), 60, data);
+            let records = if code == ResponseCode::NoError { vec![record] } else { Vec::new() };
+            let query = Query { transport: Transport::Tcp, ..query };
+            Ok(encode(&query, &Answer::relayed(code, false, true).with_answers(records)))
+        };
+        let a = || RData::A(rdata::A::new(192, 0, 2, 1));
+        let result = match server.to_string().as_str() {
+            "192.0.2.53:53" if is_ipv4 && fails => reply(of_resolver, ResponseCode::ServFail, a()),
+            "192.0.2.53:53" if is_ipv4 => reply(of_resolver, ResponseCode::NoError, a()),
+            "192.0.2.53:53" => {
+                let data = RData::AAAA(rdata::AAAA::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
+                reply(of_resolver, ResponseCode::NoError, data)
+            }
+            "192.0.2.1:53" => reply(query(), ResponseCode::NoError, a()),
+            _ => Err(UpstreamError::Connect { server, source: std::io::ErrorKind::ConnectionRefused.into() }),
+        };
+        Box::pin(async move { result })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_of_one_family_stays_where_only_its_look_up_fails() {
+    let named = Arc::new(Named::default());
+    let config = directive::Forward {
+        to: vec![to("dns://up.test")],
+        resolver: vec!["192.0.2.53:53".parse().unwrap()],
+        ..config(0)
+    };
+    let forward = Forward::new(&config, named.clone(), Arc::new(Metrics::new()), Tasks::new());
+    for fails in [false, true] {
+        named.fails.store(fails, std::sync::atomic::Ordering::Relaxed);
+        sleep(Duration::from_secs(100)).await;
+        assert_eq!(forward.answer(&query()).await.response_code(), ResponseCode::NoError, "{fails}");
+    }
+}
