@@ -143,7 +143,12 @@ impl Template {
     }
 
     fn labels<'a>(&'a self, matched: &'a Matched<'_>) -> [&'a str; 5] {
-        [&self.server, matched.zone, &self.view, matched.class, matched.record_type]
+        // Numbers of clients' choice never become labels.
+        let [class, record_type] = [(matched.class, "CLASS"), (matched.record_type, "TYPE")].map(|(name, generic)| {
+            let number = name.strip_prefix(generic).and_then(|number| number.parse::<u16>().ok());
+            if number.is_some() { "other" } else { name }
+        });
+        [&self.server, matched.zone, &self.view, class, record_type]
     }
 
     fn answer(&self, matched: &Matched<'_>, variables: &[(&str, go_template::Value<'_>)]) -> Answer {
@@ -201,26 +206,25 @@ pub async fn lookup(templates: &[Template], query: &Query, router: &Router) -> O
     Some(if is_followed { Box::pin(follow_aliases(answer, query, router)).await.by(NAME) } else { answer })
 }
 
-/// A response code that the template names stays, whatever an alias leads to.
+/// A response code that the template names stays, whatever the alias leads to. Of several aliases the first is followed: a name has one.
 async fn follow_aliases(mut answer: Answer, query: &Query, router: &Router) -> Answer {
     let code = answer.response_code();
     let (authority, additional) = (std::mem::take(&mut answer.authority), std::mem::take(&mut answer.additional));
-    for record in std::mem::take(&mut answer.answers) {
-        let target = match &record.data {
-            RData::CNAME(target) => Some(target.0.clone()),
-            _ => None,
-        };
-        answer.answers.push(record);
-        let Some(target) = target else { continue };
-        let end = router.follow_up(query, target, query.record_type).await;
-        if end.is_dropped() {
-            return end;
-        }
-        answer = follow(answer, end);
-        if answer.failure().is_some() {
-            return answer;
-        }
+    let targets = answer.answers.iter().enumerate().find_map(|(index, record)| match &record.data {
+        RData::CNAME(target) => Some((index, target.0.clone())),
+        _ => None,
+    });
+    let Some((index, target)) = targets else { return answer };
+    let rest = answer.answers.split_off(index + 1);
+    let end = router.follow_up(query, target, query.record_type).await;
+    if end.is_dropped() {
+        return end;
     }
+    answer = follow(answer, end);
+    if answer.failure().is_some() {
+        return answer;
+    }
+    answer.answers.extend(rest);
     answer.authority.extend(authority);
     answer.additional.extend(additional);
     if code == ResponseCode::NoError { answer } else { answer.with_response_code(code) }

@@ -220,7 +220,11 @@ fn parse_dig(line: &str) -> Question {
                 question.serial = Some(word.trim_start_matches("IXFR=").parse().expect("a serial"));
             }
             _ if question.name.is_empty() => question.name = word.to_owned(),
-            _ => question.record_type = parse_type(word).unwrap_or_else(|| panic!("unknown word {word:?} in {line:?}")),
+            _ => {
+                let number = || word.strip_prefix("TYPE")?.parse::<u16>().ok().map(RecordType::from);
+                let record_type = parse_type(word).or_else(number);
+                question.record_type = record_type.unwrap_or_else(|| panic!("unknown word {word:?} in {line:?}"));
+            }
         }
     }
     question

@@ -352,6 +352,7 @@ impl<'a> Machine<'a> {
             return last.or(value).ok_or_else(|| failure("it takes at least one value", &words_of(command)));
         }
         let values = self.arguments(dot, arguments, last)?;
+        self.spend(values.iter().map(Value::length).sum(), &function.name())?;
         let value = function.call(&values).map_err(|what| failure(what, &words_of(command)))?;
         self.spend(value.weight(), &function.name())?;
         Ok(value)

@@ -135,6 +135,10 @@ fn number(
     };
     let width = width.unwrap_or(usize::MAX);
     check_length(width)?;
+    // Rust's own formats take no more.
+    if width > usize::from(u16::MAX) {
+        return Err(format!("a width or precision is at most {}", u16::MAX));
+    }
     Ok(Some(width))
 }
 

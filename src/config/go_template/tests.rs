@@ -99,6 +99,9 @@ fn nothing_a_template_says_takes_long_or_much() {
     fails("{{ define `a` }}{{ template `a` }}{{ end }}{{ template `a` }}");
     fails("{{ printf `%1000000000d` 1 }}");
     fails("{{ printf `%.1000000000d` 1 }}");
+    fails("{{ printf `%.65536d` 1 }}");
+    fails("{{ printf `%65536.2f` 1.5 }}");
+    fails(&format!("{{{{ range 49000 }}}}{{{{ if parseInt `{:0>60000}` 10 64 }}}}x{{{{ end }}}}{{{{ end }}}}", 1));
     fails("{{ range 100 }}{{ printf `%60000d` 1 }}{{ end }}");
     fails("{{ $s := printf `%1000d` 1 }}{{ range 1000 }}{{ $t := $s }}{{ end }}");
     fails("{{ range 30000 }}{{ $t := $.Group }}{{ end }}");

@@ -69,6 +69,14 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// What it costs to read it, in steps.
+    pub fn length(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            _ => 0,
+        }
+    }
+
     /// The name of its kind in Go.
     pub fn kind(&self) -> &'static str {
         match self {
