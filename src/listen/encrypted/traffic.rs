@@ -52,15 +52,15 @@ impl Traffic {
 
     /// A reply begins to leave; its place is held until it has left.
     pub fn send(&self, reply: &Arc<Place>) {
-        self.state().replies.push_back((Instant::now(), Arc::downgrade(reply)));
+        let mut state = self.state();
+        state.forget_what_has_left();
+        state.replies.push_back((Instant::now(), Arc::downgrade(reply)));
     }
 
     /// What the connection waits for, and until when; `ending`: since when no more requests are taken.
     pub fn deadline(&self, times: Times, ending: Option<Instant>) -> (Wait, Instant) {
         let mut state = self.state();
-        while state.replies.front().is_some_and(|(_, reply)| reply.strong_count() == 0) {
-            state.replies.pop_front();
-        }
+        state.forget_what_has_left();
         let idle_since = if state.requests > 0 { Instant::now() } else { state.idle_since };
         match (state.replies.front(), ending) {
             (Some((since, _)), _) => (Wait::Reader, *since + times.write),
@@ -71,6 +71,14 @@ impl Traffic {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn forget_what_has_left(&mut self) {
+        while self.replies.front().is_some_and(|(_, reply)| reply.strong_count() == 0) {
+            self.replies.pop_front();
+        }
     }
 }
 
