@@ -46,6 +46,9 @@ pub fn clusters(config: &Config) -> HashMap<Cluster, Wanted> {
         let wanted = clusters.entry(Cluster::of(kubernetes)).or_default();
         wanted.add(kubernetes);
         wanted.kept.pod_labels |= server.metadata.is_some();
+        let warm_start = kubernetes.warm_start.clone();
+        let warm_start = warm_start.map(|warm_start| WarmStart { file: server.path(&warm_start.file), ..warm_start });
+        wanted.watching.warm_start = wanted.watching.warm_start.take().or(warm_start);
     }
     clusters
 }
@@ -84,9 +87,6 @@ impl Wanted {
         }
         let compare = Some(kubernetes.compare).filter(|compare| !compare.is_zero());
         watching.compare = watching.compare.into_iter().chain(compare).min();
-        if watching.warm_start.is_none() {
-            watching.warm_start.clone_from(&kubernetes.warm_start);
-        }
     }
 
     /// A store that will hold just that.

@@ -16,8 +16,8 @@ impl Directive for Root {
     const REFERENCE: Reference = Reference {
         name: "root",
         syntax: "root PATH",
-        summary: "The folder of the relative file names of `hosts`, `file`, `auto`, `tls`, of `tls` in `forward` and of the weights of \
-                  `loadbalance`. Where it is not there, that is a warning.",
+        summary: "The folder of the relative file names of `hosts`, `file`, `auto`, `tls`, of `tls` in `forward`, of the weights of \
+                  `loadbalance` and of `warm_start`. Where it is not there, that is a warning.",
         options: &[],
         example: "root /etc/coredns/zones",
     };

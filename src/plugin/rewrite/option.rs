@@ -5,10 +5,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::config::directive::{OptionAction, OptionRule};
-use crate::dns::{Query, name_text};
+use crate::dns::{NSID, Query, name_text};
 
-/// NSID (RFC 5001).
-const NSID: u16 = 3;
 /// Client subnet (RFC 7871).
 const SUBNET: u16 = 8;
 

@@ -122,3 +122,13 @@ fn pprof_has_an_address() {
     refused(&block("pprof {\nmutex\n}"), "unknown property \"mutex\"");
     warned(&block("pprof {\nblock 20\n}"), "block has no effect");
 }
+
+#[test]
+fn a_warm_start_stays_where_it_is_in_both_forms() {
+    let text = "root /etc/dns\nkubernetes a {\nwarm_start snapshot.json 2h\n}";
+    written(&block(text));
+    let [server] = <[_; 1]>::try_from(loaded(&block(text)).config.servers).unwrap();
+    let warm_start = server.kubernetes.as_ref().and_then(|kubernetes| kubernetes.warm_start.as_ref()).unwrap();
+    assert_eq!(warm_start.file, Path::new("snapshot.json"));
+    refused(&block("kubernetes a {\nwarm_start\n}"), "warm_start takes a file");
+}

@@ -18,7 +18,7 @@ const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WarmStart {
-    /// The file.
+    /// The file; a relative one is below `root`.
     pub file: PathBuf,
     /// An older file is passed over.
     #[serde_as(as = "AsText")]
@@ -33,10 +33,8 @@ fn max_age() -> Duration {
 impl WarmStart {
     pub(super) fn lower(cursor: &mut Cursor<'_>) -> Result<Self, CorefileError> {
         match cursor.arguments().as_slice() {
-            [file] => Ok(Self { file: cursor.path(file.as_ref()), max_age: MAX_AGE }),
-            [file, age] => {
-                Ok(Self { file: cursor.path(file.as_ref()), max_age: cursor.duration(age, "the age of a warm start")? })
-            }
+            [file] => Ok(Self { file: file.into(), max_age: MAX_AGE }),
+            [file, age] => Ok(Self { file: file.into(), max_age: cursor.duration(age, "the age of a warm start")? }),
             _ => Err(cursor.error("warm_start takes a file and perhaps how old it may be")),
         }
     }
