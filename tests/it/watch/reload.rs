@@ -1,6 +1,6 @@
 //! Another Corefile changes how the cluster is answered, not whether it is known.
 
-use super::{Asking, Server, corefile, service, shop};
+use super::{Asking, Server, corefile, service, shop, until};
 
 #[test]
 fn a_reload_keeps_the_watch() {
@@ -35,6 +35,21 @@ fn a_reload_while_the_api_is_gone_keeps_what_is_known() {
         server.is_ready();
     }
     asking.end("10.244.0.1");
+}
+
+#[test]
+fn a_reload_that_watches_otherwise_begins_anew_and_forgets_nothing() {
+    let api = shop();
+    let mut server = Server::start(&api, &corefile(""));
+    for lines in ["compare 5m", "compare 5m\napiserver_qps 10\napiserver_burst 20"] {
+        let before = api.requests("watch", "services");
+        let (asking, absent) = (Asking::start(&server, "peers.shop A"), Asking::start(&server, "absent.shop A"));
+        server.reload(&corefile(lines));
+        until("it is watched anew", || api.requests("watch", "services") > before);
+        asking.end("10.244.0.1");
+        absent.end("NXDOMAIN");
+        server.is_ready();
+    }
 }
 
 #[test]
