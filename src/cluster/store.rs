@@ -49,8 +49,9 @@ impl Store {
         let is_synced = self.wanted.iter().all(|resource| snapshot.is_synced(*resource));
         let can_serve = is_synced || snapshot.is_of_earlier();
         self.snapshot.store(Arc::new(snapshot));
-        self.synced.send_if_modified(|synced| std::mem::replace(synced, is_synced) != is_synced);
+        // In this order: whoever sees that everything was listed finds that it can be served.
         self.can_serve.send_if_modified(|before| std::mem::replace(before, can_serve) != can_serve);
+        self.synced.send_if_modified(|synced| std::mem::replace(synced, is_synced) != is_synced);
     }
 
     /// Whether what is known is of an earlier time, and not everything was listed since.
@@ -71,5 +72,25 @@ impl Store {
     /// Whether there is something to serve: everything was listed once, or is known of an earlier time.
     pub fn can_serve(&self) -> watch::Receiver<bool> {
         self.can_serve.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_synced_can_be_served() {
+        for _ in 0..2_000 {
+            let store = Store::new(Vec::new());
+            std::thread::scope(|scope| {
+                let owner = scope.spawn(|| store.publish(Snapshot::default()));
+                while !store.is_synced() {
+                    std::hint::spin_loop();
+                }
+                assert!(*store.can_serve.borrow());
+                owner.join().expect("no panic");
+            });
+        }
     }
 }

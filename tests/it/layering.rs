@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 9] = [
 
 /// Dependencies with exclusive owners.
 const OWNERS: [(&str, &[&str]); 15] = [
-    ("data_encoding", &["dns", "upstream"]),
+    ("data_encoding", &["dns", "listen", "upstream"]),
     ("h2", &["upstream"]),
     ("hickory_proto", &["dns"]),
     ("http", &["upstream", "watch"]),

@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE64URL_NOPAD;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Buf, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -182,7 +181,7 @@ fn builder(is_http_2: bool) -> auto::Builder<TokioExecutor> {
 
 fn message_of_query(query: &str) -> Result<Vec<u8>, StatusCode> {
     let text = query.split('&').find_map(|part| part.strip_prefix("dns=")).ok_or(StatusCode::BAD_REQUEST)?;
-    let message = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map_err(|_| StatusCode::BAD_REQUEST)?;
+    let message = BASE64URL_NOPAD.decode(text.trim_end_matches('=').as_bytes()).map_err(|_| StatusCode::BAD_REQUEST)?;
     if message.len() > QUERY_BYTES_MAX { Err(StatusCode::PAYLOAD_TOO_LARGE) } else { Ok(message) }
 }
 

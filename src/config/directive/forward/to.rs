@@ -119,7 +119,7 @@ impl ToServer {
             Some(at) => text.split_at_checked(at).map(|(text, path)| (text, Some(path.to_owned())))?,
             None => (text, None),
         };
-        if path.as_ref().is_some_and(|path| !path.bytes().all(|octet| octet.is_ascii_graphic())) {
+        if path.as_ref().is_some_and(|path| !path.bytes().all(is_of_path)) {
             return None;
         }
         let (place, label) = split_label(text);
@@ -127,6 +127,10 @@ impl ToServer {
             (Ok(address), _) => (Host::Address(address), transport.port()),
             (_, Ok(SocketAddr::V4(address))) => (Host::Address((*address.ip()).into()), address.port()),
             (_, Ok(SocketAddr::V6(address))) => (Host::Address((*address.ip()).into()), address.port()),
+            _ if transport == UpstreamTransport::Https && place.starts_with('[') => {
+                let address: Ipv6Addr = place.strip_prefix('[')?.strip_suffix(']')?.parse().ok()?;
+                (Host::Address(address.into()), transport.port())
+            }
             _ => parse_name_and_port(&place, transport.port())?,
         };
         let label = label.map(str::to_owned);
@@ -156,6 +160,11 @@ impl ToServer {
             _ => format!("{transport}://{place}{}", path.as_deref().unwrap_or_default()),
         }
     }
+}
+
+/// What may stand in the path of a URL as it is (RFC 3986 section 3.3), and begins nothing else.
+fn is_of_path(octet: u8) -> bool {
+    octet.is_ascii_graphic() && !b"\"#<>[\\]^`{|}".contains(&octet)
 }
 
 /// The servers of a file in resolv.conf's form: its `nameserver` lines.
@@ -244,6 +253,7 @@ mod tests {
         check("[64:ff9b::8.8.8.8]:53", Some("64:ff9b::808:808"));
         check("tls://9.9.9.9:8853%dns.quad9.net", Some("tls://9.9.9.9%dns.quad9.net:8853"));
         check("dns://NS.example.org.", Some("dns://ns.example.org"));
+        check("https://[2620:fe::fe]/q", Some("https://2620:fe::fe/q"));
         for word in [
             "[2001:db8::1]",
             "192.0.2.1:70000",
@@ -252,6 +262,10 @@ mod tests {
             "dns://a_b.c/d",
             "tls://9.9.9.9%a b",
             "dns://",
+            "https://a.org/dns-query{?dns}",
+            "https://a.org/q#x",
+            "https://[2620:fe::fe",
+            "https://[a.org]/q",
         ] {
             check(word, None);
         }
