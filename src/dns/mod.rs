@@ -4,6 +4,7 @@
 //! input or output, and never reads a clock.
 
 mod answer;
+mod budget;
 mod explanation;
 mod footprint;
 mod master;
@@ -17,6 +18,7 @@ mod type_mnemonic;
 mod wire;
 
 pub use answer::{Answer, ExtendedError};
+pub use budget::Budget;
 pub use explanation::{Explanation, Step};
 pub use footprint::footprint_bytes;
 pub use hickory_proto::op::{OpCode, ResponseCode};

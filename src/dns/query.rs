@@ -1,8 +1,9 @@
 //! A question as a client asked it, with all that decides how it is answered.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
-use super::{Class, Explanation, Metadata, Name, RecordType};
+use super::{Budget, Class, Explanation, Metadata, Name, RecordType};
 
 /// A parsed and accepted query: opcode QUERY, exactly one question, QR clear.
 #[derive(Clone, Debug)]
@@ -37,6 +38,10 @@ pub struct Query {
     pub serial: Option<u32>,
     /// What plugins say of it (`metadata`).
     pub metadata: Metadata,
+    /// What other servers may still be asked for it. Its look-ups share it.
+    pub budget: Arc<Budget>,
+    /// Whether there is room for one more query that waits: if not, it is answered from memory or not at all.
+    pub may_wait: bool,
     /// Options of EDNS that other servers are asked with, as (code, octets); never the client's own.
     pub upstream_options: Vec<(u16, Vec<u8>)>,
     /// Takes what happens to it; None while serving.
@@ -96,6 +101,8 @@ impl Query {
             depth: 0,
             serial: None,
             metadata: Metadata::default(),
+            budget: Arc::default(),
+            may_wait: true,
             upstream_options: Vec::new(),
             explanation: None,
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -72,7 +73,7 @@ impl Capacity {
     pub fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
         let quota = |kind, max, max_per_client| {
             let metrics = Arc::clone(&metrics);
-            Arc::new(Quota { kind, max, max_per_client, metrics, used: Mutex::default() })
+            Arc::new(Quota { kind, max, max_per_client, metrics, used: Mutex::default(), total: AtomicUsize::new(0) })
         };
         Self {
             queries: quota(Kind::Queries, limits.queries, limits.queries_per_client),
@@ -92,6 +93,8 @@ pub(super) struct Quota {
     max_per_client: usize,
     metrics: Arc<Metrics>,
     used: Mutex<Used>,
+    /// `used.total`, to look at without the lock.
+    total: AtomicUsize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +108,12 @@ enum Kind {
 struct Used {
     total: usize,
     by_client: HashMap<IpAddr, usize>,
+}
+
+impl Used {
+    fn of(&self, client: IpAddr) -> usize {
+        self.by_client.get(&client).copied().unwrap_or_default()
+    }
 }
 
 /// A place, or several, given back when it is dropped.
@@ -124,14 +133,9 @@ impl Quota {
     /// Takes as many places as that, or none.
     pub fn take_many(self: &Arc<Self>, client: IpAddr, count: usize) -> Option<Place> {
         let mut used = self.lock();
-        let has_room = |used: usize, max: usize| count <= max.saturating_sub(used);
-        if !has_room(used.total, self.max) {
-            self.count_refused(["queries", "connections", "octets"]);
-            return None;
-        }
-        let of_client = used.by_client.get(&client).copied().unwrap_or_default();
-        if !has_room(of_client, self.max_per_client) {
-            self.count_refused(["queries_per_client", "connections_per_client", "octets_per_client"]);
+        let of_client = used.of(client);
+        if !self.has_places(&used, client, count) {
+            self.count_refused(&used, count);
             return None;
         }
         used.by_client.insert(client, of_client + count);
@@ -140,23 +144,46 @@ impl Quota {
         Some(Place { quota: Arc::clone(self), client, count })
     }
 
+    /// Whether there is a place for a client.
+    pub fn has_room(&self, client: IpAddr) -> bool {
+        // Nobody has all places of a client while so few are taken.
+        if self.total.load(Ordering::Relaxed) < self.max_per_client.min(self.max) {
+            return true;
+        }
+        self.has_places(&self.lock(), client, 1)
+    }
+
+    /// Counts a client that got no place because [`Quota::has_room`] said no.
+    pub fn refuse(&self) {
+        self.count_refused(&self.lock(), 1);
+    }
+
+    fn has_places(&self, used: &Used, client: IpAddr, count: usize) -> bool {
+        let has_room = |used: usize, max: usize| count <= max.saturating_sub(used);
+        has_room(used.total, self.max) && has_room(used.of(client), self.max_per_client)
+    }
+
     /// Whether half of the places are taken, or half of those of a client.
     pub fn is_scarce(&self, client: IpAddr) -> bool {
         let used = self.lock();
-        let of_client = used.by_client.get(&client).copied().unwrap_or_default();
+        let of_client = used.of(client);
         used.total >= self.max / 2 || of_client >= self.max_per_client / 2
     }
 
-    fn count_refused(&self, [of_queries, of_connections, of_octets]: [&str; 3]) {
-        let bound = match self.kind {
-            Kind::Queries => of_queries,
-            Kind::Connections => of_connections,
-            Kind::Octets => of_octets,
+    fn count_refused(&self, used: &Used, count: usize) {
+        let bound = match (self.kind, count > self.max.saturating_sub(used.total)) {
+            (Kind::Queries, true) => "queries",
+            (Kind::Queries, false) => "queries_per_client",
+            (Kind::Connections, true) => "connections",
+            (Kind::Connections, false) => "connections_per_client",
+            (Kind::Octets, true) => "octets",
+            (Kind::Octets, false) => "octets_per_client",
         };
         self.metrics.landfall_queries_refused.with_label_values(&[bound]).inc();
     }
 
     fn show(&self, total: usize) {
+        self.total.store(total, Ordering::Relaxed);
         let gauge = match self.kind {
             Kind::Queries => &self.metrics.landfall_queries_in_flight,
             Kind::Connections => &self.metrics.landfall_tcp_connections,
@@ -203,10 +230,10 @@ mod tests {
         let first = quota.take(client(1));
         let second = quota.take(client(1));
         assert!(first.is_some() && second.is_some());
-        assert!(quota.take(client(1)).is_none());
+        assert!(quota.take(client(1)).is_none() && !quota.has_room(client(1)) && quota.has_room(client(2)));
         let third = quota.take(client(2));
         assert!(third.is_some());
-        assert!(quota.take(client(3)).is_none(), "all places are taken");
+        assert!(quota.take(client(3)).is_none() && !quota.has_room(client(3)), "all places are taken");
         let refused = |bound| quota.metrics.landfall_queries_refused.with_label_values(&[bound]).get();
         assert_eq!((refused("queries"), refused("queries_per_client")), (1, 1));
     }

@@ -1,7 +1,7 @@
 //! One packet: from the octets that came to the octets that go back.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use tracing::error;
 
-use super::capacity::Capacity;
+use super::capacity::{Capacity, Place};
 use crate::config::directive::Timeouts;
 use crate::dns::{Answer, Messages, Query, Request, Transport, encode, parse_request};
 use crate::metrics::Metrics;
@@ -163,12 +163,14 @@ impl Responder {
 
     /// Answers a packet as far as that goes without waiting. Needs the runtime's context.
     pub fn begin(&self, packet: Packet<'_>) -> Response {
-        let query = match packet.parse() {
+        let mut query = match packet.parse() {
             Request::Ignored => return Response::Ready(None),
             Request::Rejected(reply) => return Response::Ready(Some(reply.into())),
             Request::Query(query) => query,
         };
         let client = query.client.ip();
+        let may_wait = self.capacity.queries.has_room(client);
+        query.may_wait = may_wait;
         let router = self.router.load_full();
         let metrics = Arc::clone(&self.capacity.metrics);
         let answering = {
@@ -179,7 +181,7 @@ impl Responder {
         // Nobody is woken: what is not ready at the first poll is polled again by the task that waits for it.
         match answering.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(reply) => Response::Ready(reply),
-            Poll::Pending => match self.capacity.queries.take(client) {
+            Poll::Pending => match self.place(client, may_wait) {
                 Some(place) => {
                     let (octets, deadline) = (packet.octets.to_vec(), self.capacity.limits.query_time);
                     Response::Waiting(Box::pin(async move {
@@ -193,6 +195,15 @@ impl Responder {
                 None => Response::Ready(packet.give_up(&router, too_many())),
             },
         }
+    }
+
+    /// A place for a query that waits. Who had none before it was asked for anything has none now.
+    fn place(&self, client: IpAddr, may_wait: bool) -> Option<Place> {
+        if !may_wait {
+            self.capacity.queries.refuse();
+            return None;
+        }
+        self.capacity.queries.take(client)
     }
 }
 

@@ -112,6 +112,8 @@ fn code(code: ResponseCode) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::dns::{Class, Metadata, RData, Record, Transport, encode, parse_name, rdata};
 
@@ -132,6 +134,8 @@ mod tests {
             depth: 0,
             serial: None,
             metadata: Metadata::default(),
+            budget: Arc::default(),
+            may_wait: true,
             upstream_options: Vec::new(),
             explanation: None,
         }

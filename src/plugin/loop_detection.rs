@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -135,6 +135,7 @@ impl LoopDetection {
                 channel: Channel::Udp,
                 message: question.clone(),
                 timeout: TRY_TIMEOUT,
+                budget: Arc::default(),
             };
             if exchange.exchange(attempt).await.is_ok() {
                 return sleep(AFTERWARDS).await;

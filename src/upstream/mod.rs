@@ -28,7 +28,7 @@ pub use scrub::{Unusable, scrub};
 pub use tls::TlsError;
 
 use crate::config::directive::UpstreamTransport;
-use crate::dns::Malformed;
+use crate::dns::{Budget, Malformed};
 
 /// A server, and how it is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +61,8 @@ pub struct Attempt {
     pub message: Vec<u8>,
     /// How long to wait for the answer.
     pub timeout: Duration,
+    /// Pays for connections, and for all messages but the first.
+    pub budget: Arc<Budget>,
 }
 
 /// Over what a server is asked.
@@ -83,6 +85,12 @@ pub enum UpstreamError {
         server: SocketAddr,
         /// The time.
         timeout: Duration,
+    },
+    /// It was not asked: what the query may cost is spent.
+    #[error("{server} is not asked: the query has cost too much")]
+    Spent {
+        /// The server.
+        server: SocketAddr,
     },
     /// It could not be reached, or went away.
     #[error("cannot reach {server}")]

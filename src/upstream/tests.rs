@@ -68,7 +68,7 @@ impl Client {
 
     async fn ask_within(&self, timeout: Duration) -> Result<Vec<u8>, UpstreamError> {
         let (upstream, channel) = (self.upstream.clone(), self.channel);
-        self.network.exchange(Attempt { upstream, channel, message: question(), timeout }).await
+        self.network.exchange(Attempt { upstream, channel, message: question(), timeout, budget: Arc::default() }).await
     }
 
     /// The line of a metric of this server is there.

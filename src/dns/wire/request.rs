@@ -1,6 +1,7 @@
 //! Requests: what a packet that came to a listener is.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::reader::{Header, Reader};
 use super::{HEADER, Malformed, OPT, UDP_SIZE_PLAIN, flag};
@@ -56,6 +57,8 @@ pub fn parse_request(packet: &[u8], client: SocketAddr, local: SocketAddr, trans
             depth: 0,
             serial,
             metadata: Metadata::default(),
+            budget: Arc::default(),
+            may_wait: true,
             upstream_options: Vec::new(),
             explanation: None,
         }),

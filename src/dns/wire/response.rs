@@ -217,6 +217,8 @@ fn cut(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use hickory_proto::op::Message;
     use hickory_proto::rr::rdata::opt::EdnsCode;
     use proptest::prelude::*;
@@ -245,6 +247,8 @@ mod tests {
             depth: 0,
             serial: None,
             metadata: Metadata::default(),
+            budget: Arc::default(),
+            may_wait: true,
             upstream_options: Vec::new(),
             explanation: None,
         }

@@ -41,7 +41,9 @@ impl RefreshSender {
     /// recursion, and without EDNS options, which were about one client.
     pub fn try_send(&self, query: &Query) -> bool {
         let edns = query.edns.as_ref().map(|edns| Edns { options: Vec::new(), ..edns.clone() });
-        self.queue.try_send(Query { edns, recursion_desired: true, ..query.clone() }).is_ok()
+        self.queue
+            .try_send(Query { edns, recursion_desired: true, budget: Arc::default(), may_wait: true, ..query.clone() })
+            .is_ok()
     }
 }
 

@@ -8,60 +8,14 @@ use tokio::time::Instant;
 use super::server::Server;
 use crate::config::directive;
 use crate::dns::{
-    Answer, Malformed, Query, ResponseCode, Transport, UpstreamMessage, encode_question, encode_question_without_edns,
-    mnemonic, parse_upstream,
+    Answer, Budget, Malformed, Query, ResponseCode, Transport, UpstreamMessage, encode_question,
+    encode_question_without_edns, mnemonic, parse_upstream,
 };
 use crate::metrics::Metrics;
 use crate::upstream::{Attempt, Channel, Exchange, UpstreamError, scrub};
 
-/// How long a client waits at most.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Messages to servers for one query at most, whatever the answers are.
-const ATTEMPTS_MAX: u32 = 6;
-
 /// Response codes from here on need OPT, and speak of it: between that server and us, not to the client.
 const EXTENDED_CODES: u16 = 16;
-
-/// What one query may still cost.
-#[derive(Debug)]
-pub(super) struct Budget {
-    deadline: Instant,
-    attempts: u32,
-    /// How long one server may take.
-    read_timeout: Duration,
-}
-
-impl Budget {
-    /// The whole of it, from now on.
-    pub fn new(read_timeout: Duration) -> Self {
-        Self { deadline: Instant::now() + QUERY_TIMEOUT, attempts: ATTEMPTS_MAX, read_timeout }
-    }
-
-    /// Until when an answer is waited for.
-    pub fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
-    pub fn is_spent(&self) -> bool {
-        self.attempts == 0 || self.left().is_zero()
-    }
-
-    /// Takes one attempt. Returns how long it may take.
-    fn spend(&mut self, server: &Server) -> Result<Duration, UpstreamError> {
-        if self.is_spent() {
-            return Err(UpstreamError::Timeout { server: server.address(), timeout: QUERY_TIMEOUT });
-        }
-        self.attempts -= 1;
-        Ok(self.left().min(self.read_timeout))
-    }
-
-    /// In whole milliseconds: people read it.
-    fn left(&self) -> Duration {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        Duration::from_millis(left.as_millis().try_into().unwrap_or(u64::MAX))
-    }
-}
 
 /// How servers are asked.
 #[derive(Debug)]
@@ -70,25 +24,31 @@ pub(super) struct Asking {
     metrics: Arc<Metrics>,
     force_tcp: bool,
     prefer_udp: bool,
+    /// How long one server may take.
+    read_timeout: Duration,
 }
 
 impl Asking {
     /// As a directive wants it.
     pub fn new(config: &directive::Forward, exchange: Arc<dyn Exchange>, metrics: Arc<Metrics>) -> Self {
-        Self { exchange, metrics, force_tcp: config.force_tcp, prefer_udp: config.prefer_udp }
+        Self {
+            exchange,
+            metrics,
+            force_tcp: config.force_tcp,
+            prefer_udp: config.prefer_udp,
+            read_timeout: config.read_timeout,
+        }
     }
 
     /// Asks a server. Its answer is complete if that can be had: what does not fit into a datagram is asked for again over
     /// TCP. Unlike CoreDNS, which hands the truncated answer to the client: cached, it would be of use to nobody.
-    pub async fn ask(&self, server: &Server, query: &Query, budget: &mut Budget) -> Result<Answer, UpstreamError> {
+    pub async fn ask(&self, server: &Server, query: &Query) -> Result<Answer, UpstreamError> {
         let channel = server.channel(self.plain_channel(query.transport));
-        let message = match self.ask_over(channel, server, query, budget).await {
-            Ok(message) if message.truncated => {
-                self.ask_over(Channel::Tcp, server, query, budget).await.unwrap_or(message)
-            }
+        let message = match self.ask_over(channel, server, query).await {
+            Ok(message) if message.truncated => self.ask_over(Channel::Tcp, server, query).await.unwrap_or(message),
             // What cannot be read may have been cut on the way.
             Err(UpstreamError::Malformed { .. }) if channel == Channel::Udp => {
-                self.ask_over(Channel::Tcp, server, query, budget).await?
+                self.ask_over(Channel::Tcp, server, query).await?
             }
             result => result?,
         };
@@ -110,13 +70,12 @@ impl Asking {
         channel: Channel,
         server: &Server,
         query: &Query,
-        budget: &mut Budget,
     ) -> Result<UpstreamMessage, UpstreamError> {
-        let mut message = self.exchange(channel, server, query, encode_question(query), budget).await?;
+        let mut message = self.exchange(channel, server, query, encode_question(query)).await?;
         // RFC 6891 section 6.2.2: a server that knows no EDNS. It is not remembered.
         if message.response_code == ResponseCode::FormErr && !message.has_opt {
             let without = encode_question_without_edns(query);
-            message = self.exchange(channel, server, query, without, budget).await.unwrap_or(message);
+            message = self.exchange(channel, server, query, without).await.unwrap_or(message);
         }
         match message.truncated && channel != Channel::Udp {
             true => Err(malformed(server, "it is truncated, over a stream")),
@@ -131,10 +90,10 @@ impl Asking {
         server: &Server,
         query: &Query,
         message: Vec<u8>,
-        budget: &mut Budget,
     ) -> Result<UpstreamMessage, UpstreamError> {
-        let attempt = Attempt { upstream: server.upstream().clone(), channel, message, timeout: budget.spend(server)? };
         let start = Instant::now();
+        let (upstream, budget) = (server.upstream().clone(), query.budget.clone());
+        let attempt = Attempt { upstream, channel, message, timeout: self.spend(server, &budget, start)?, budget };
         let octets = self.exchange.exchange(attempt).await?;
         let message =
             parse_upstream(&octets).map_err(|source| UpstreamError::Malformed { server: server.address(), source })?;
@@ -144,6 +103,16 @@ impl Asking {
         }
         self.count(server, message.response_code, start.elapsed());
         Ok(message)
+    }
+
+    /// Takes a message to a server. Returns how long it may take, in whole milliseconds: people read it.
+    fn spend(&self, server: &Server, budget: &Budget, now: Instant) -> Result<Duration, UpstreamError> {
+        let left = budget.deadline(now.into_std()).saturating_duration_since(now.into_std());
+        if left.is_zero() || !budget.take_message() {
+            return Err(UpstreamError::Spent { server: server.address() });
+        }
+        let left = Duration::from_millis(left.as_millis().try_into().unwrap_or(u64::MAX));
+        Ok(left.min(self.read_timeout))
     }
 
     fn count(&self, server: &Server, code: ResponseCode, took: Duration) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join;
 
-use super::asking::{Asking, Budget};
+use super::asking::Asking;
 use super::server::Server;
 use super::told;
 use crate::config::directive::{self, Host, ToServer, UpstreamTransport, name_servers};
@@ -31,7 +31,6 @@ pub(super) struct Lookup {
     asking: Arc<Asking>,
     /// Who is asked for names; empty means those of the system.
     resolvers: Vec<SocketAddr>,
-    read_timeout: Duration,
     /// The name in all certificates.
     tls_server_name: Option<Arc<str>>,
 }
@@ -64,7 +63,6 @@ impl Lookup {
         Self {
             asking,
             resolvers: config.resolver.clone(),
-            read_timeout: config.read_timeout,
             tls_server_name: config.tls.server_name.as_deref().map(Arc::from),
         }
     }
@@ -129,10 +127,10 @@ impl Lookup {
 
     /// Asks one resolver after the other until one knows.
     async fn ask(&self, name: &Name, record_type: RecordType, resolvers: &[Server]) -> Result<Answer, NotFound> {
-        let (query, mut budget) = (Query::of_our_own(name.clone(), record_type), Budget::new(self.read_timeout));
+        let query = Query::of_our_own(name.clone(), record_type);
         let mut failure = NotFound::NoAddress;
         for resolver in resolvers {
-            failure = match self.asking.ask(resolver, &query, &mut budget).await {
+            failure = match self.asking.ask(resolver, &query).await {
                 Ok(answer) if answer.response_code() == ResponseCode::NoError => return Ok(answer),
                 Ok(answer) => {
                     NotFound::Failed(format!("{} answers {}", resolver.label(), mnemonic(answer.response_code())))

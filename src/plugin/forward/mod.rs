@@ -16,13 +16,12 @@ mod tests;
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rand::seq::IndexedRandom;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use self::asking::{Asking, Budget};
+use self::asking::Asking;
 use self::policy::Turns;
 use self::probe::Prober;
 use self::server::Server;
@@ -53,7 +52,6 @@ pub struct Forward {
     max_fails: u32,
     /// How many servers are asked for one query; None: twice as many as there are.
     attempts_max: Option<u32>,
-    read_timeout: Duration,
     /// Where all servers seem down, nobody is asked.
     is_failing_fast: bool,
     failover: Vec<ResponseCode>,
@@ -84,7 +82,6 @@ impl Forward {
             concurrent: (config.max_concurrent > 0).then(|| concurrent(config.max_concurrent)),
             max_fails: config.max_fails,
             attempts_max: config.max_connect_attempts,
-            read_timeout: config.read_timeout,
             is_failing_fast: config.failfast_all_unhealthy_upstreams,
             failover: config.failover.clone(),
             next: config.next.clone(),
@@ -128,8 +125,7 @@ impl Forward {
     /// Asks one server after the other until one answers, whatever it says: only failures and the codes of `failover` lead to
     /// the next one.
     async fn ask_in_turn(&self, query: &Query) -> Answer {
-        let mut budget = Budget::new(self.read_timeout);
-        let servers = self.servers.known(budget.deadline()).await;
+        let servers = self.servers.known(query.budget.deadline(Instant::now().into_std()).into()).await;
         if servers.is_empty() {
             return nobody_is_known();
         }
@@ -142,14 +138,14 @@ impl Forward {
             Some(attempts) => attempts as usize,
         };
         for _ in 0..attempts_max {
-            if budget.is_spent() {
+            if query.budget.is_spent(Instant::now().into_std()) {
                 break;
             }
             let up = turns.by_ref().take(order.len()).find(|server| !server.is_down(self.max_fails));
             let Some(server) = up.or_else(|| self.last_resort(&order)) else { break };
             query.metadata.tell("forward/upstream", || server.label().to_owned());
             let asked_at = Instant::now();
-            match self.asking.ask(server, query, &mut budget).await {
+            match self.asking.ask(server, query).await {
                 Ok(answer) => {
                     query.explain(NAME, || {
                         let (code, took) = (mnemonic(answer.response_code()), asked_at.elapsed());
@@ -196,7 +192,7 @@ fn nobody_is_known() -> Answer {
 fn nobody_answered(failure: Option<UpstreamError>) -> Answer {
     let Some(error) = failure else { return Answer::serv_fail("no server is well") };
     let code = match &error {
-        UpstreamError::Timeout { .. } => NO_REACHABLE_AUTHORITY,
+        UpstreamError::Timeout { .. } | UpstreamError::Spent { .. } => NO_REACHABLE_AUTHORITY,
         UpstreamError::Connect { .. } | UpstreamError::Malformed { .. } => NETWORK_ERROR,
     };
     Answer::serv_fail(told(&error)).with_extended_error(code, error.to_string())

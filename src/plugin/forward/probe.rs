@@ -92,6 +92,7 @@ impl Probe {
             channel: server.channel(self.plain),
             message: self.message.clone(),
             timeout: TIMEOUT,
+            budget: Arc::default(),
         };
         self.exchange.exchange(attempt).await.is_ok()
     }
