@@ -92,6 +92,8 @@ pub struct Metrics {
     pub landfall_kubernetes_stale_clusters: IntGauge,
     pub landfall_kubernetes_warm_start_failures: IntCounter,
     pub landfall_upstream_mismatches: IntCounterVec,
+    pub landfall_forward_shared: IntCounter,
+    pub landfall_forward_failures_remembered: IntCounter,
 }
 
 /// The labels that most server metrics share.
@@ -428,6 +430,16 @@ impl Metrics {
                 "landfall_upstream_mismatches_total",
                 "Messages from upstreams that answer no question.",
                 &["to"],
+            ),
+            landfall_forward_shared: counter(
+                r,
+                "landfall_forward_shared_total",
+                "Queries that got the answer to an equal one that was being asked already.",
+            ),
+            landfall_forward_failures_remembered: counter(
+                r,
+                "landfall_forward_failures_remembered_total",
+                "Queries that nobody had answered just before, and that were not asked again.",
             ),
             families,
         }

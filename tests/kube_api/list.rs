@@ -6,8 +6,7 @@ use std::ops::Bound;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, WARNING};
 use axum::response::Response;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -140,14 +139,14 @@ fn mistakes(parameters: &Parameters) -> Option<Cause> {
 impl Token {
     fn after(revision: i64, key: &str) -> String {
         let token = Self { v: String::from("meta.k8s.io/v1"), rv: revision, start: format!("{key}\0") };
-        URL_SAFE_NO_PAD.encode(serde_json::to_string(&token).unwrap())
+        BASE64URL_NOPAD.encode(serde_json::to_string(&token).unwrap().as_bytes())
     }
 
     fn decode(text: &str) -> Result<Self, Status> {
         let unreadable = |why: &dyn std::fmt::Display| {
             Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"))
         };
-        let octets = URL_SAFE_NO_PAD.decode(text).map_err(|error| unreadable(&error))?;
+        let octets = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|error| unreadable(&error))?;
         serde_json::from_slice(&octets).map_err(|error| unreadable(&error))
     }
 

@@ -17,6 +17,9 @@ use crate::upstream::{Attempt, Channel, Exchange, UpstreamError, scrub};
 /// Response codes from here on need OPT, and speak of it: between that server and us, not to the client.
 const EXTENDED_CODES: u16 = 16;
 
+/// The extended DNS error "Invalid Data" (RFC 8914 section 4.25).
+const INVALID_DATA: u16 = 24;
+
 /// How servers are asked.
 #[derive(Debug)]
 pub(super) struct Asking {
@@ -132,10 +135,10 @@ fn malformed(server: &Server, reason: &str) -> UpstreamError {
 /// The answer to the client. AD is never claimed: nothing was validated here.
 fn believed(server: &Server, query: &Query, mut message: UpstreamMessage) -> Answer {
     if u16::from(message.response_code) >= EXTENDED_CODES {
-        return Answer::serv_fail(format!("{} answered {}", server.label(), mnemonic(message.response_code)));
+        return unusable(format!("{} answered {}", server.label(), mnemonic(message.response_code)));
     }
-    if let Err(unusable) = scrub(query, &mut message) {
-        return Answer::serv_fail(format!("{}: {unusable}", server.label()));
+    if let Err(reason) = scrub(query, &mut message) {
+        return unusable(format!("{}: {reason}", server.label()));
     }
     let answer = Answer::relayed(message.response_code, message.authoritative, message.recursion_available)
         .with_answers(message.answers)
@@ -146,4 +149,9 @@ fn believed(server: &Server, query: &Query, mut message: UpstreamMessage) -> Ans
         Some(error) => answer.with_extended_error(error.code, error.text),
         None => answer,
     }
+}
+
+/// SERVFAIL in place of an answer of which nothing is believed.
+fn unusable(reason: String) -> Answer {
+    Answer::serv_fail(reason.clone()).with_extended_error(INVALID_DATA, reason)
 }

@@ -1,10 +1,11 @@
 //! `forward`: asks other servers.
 //!
 //! Here is decided whom to ask, in which order and for how long; `servers` knows who there is (those that are
-//! named by files and names from `lookup`), `asking` asks one server, `server` knows how it is, and `probe` finds out when
-//! it is back.
+//! named by files and names from `lookup`), `flights` what is being asked already, `asking` asks one server, `server` knows how
+//! it is, and `probe` finds out when it is back.
 
 mod asking;
+mod flights;
 mod lookup;
 mod policy;
 mod probe;
@@ -17,11 +18,11 @@ mod tests;
 use std::error::Error;
 use std::sync::Arc;
 
-use rand::seq::IndexedRandom;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use self::asking::Asking;
+use self::flights::{Fate, Flights, Outcome, Turn};
 use self::policy::Turns;
 use self::probe::Prober;
 use self::server::Server;
@@ -58,6 +59,7 @@ pub struct Forward {
     next: Vec<ResponseCode>,
     next_on_nodata: bool,
     asking: Arc<Asking>,
+    flights: Flights,
     prober: Prober,
     metrics: Arc<Metrics>,
 }
@@ -73,11 +75,12 @@ impl Forward {
     /// probes those that failed, runs in `tasks`.
     pub fn new(config: &directive::Forward, exchange: Arc<dyn Exchange>, metrics: Arc<Metrics>, tasks: Tasks) -> Self {
         let asking = Arc::new(Asking::new(config, exchange.clone(), metrics.clone()));
+        let prober = Prober::new(config, exchange.clone(), metrics.clone(), tasks.clone());
         let concurrent = |max| Concurrent { permits: Semaphore::new(Semaphore::MAX_PERMITS.min(max)), max };
         Self {
             from: config.from.clone(),
             except: config.except.clone(),
-            servers: Servers::new(config, exchange.clone(), asking.clone(), &tasks),
+            servers: Servers::new(config, exchange, asking.clone(), &tasks),
             turns: Turns::new(config.policy),
             concurrent: (config.max_concurrent > 0).then(|| concurrent(config.max_concurrent)),
             max_fails: config.max_fails,
@@ -87,7 +90,8 @@ impl Forward {
             next: config.next.clone(),
             next_on_nodata: config.next_on_nodata,
             asking,
-            prober: Prober::new(config, exchange, metrics.clone(), tasks),
+            flights: Flights::new(prober.recoveries()),
+            prober,
             metrics,
         }
     }
@@ -104,31 +108,72 @@ impl Forward {
         is_relayed && is_listed
     }
 
+    /// How often servers have come back: what failed before the last time may be asked again.
+    pub fn recoveries(&self) -> u64 {
+        self.flights.recoveries()
+    }
+
     /// Asks, and returns what of the answer is believed; SERVFAIL if nobody answered.
     pub async fn answer(&self, query: &Query) -> Answer {
+        if !query.may_wait {
+            // The listener refuses what is not answered by now; nothing was done for it.
+            return std::future::pending().await;
+        }
+        loop {
+            let outcome = match self.flights.begin(query) {
+                Turn::Ask(flight) => {
+                    let outcome = self.ask(query).await;
+                    flight.end(&outcome);
+                    return outcome.answer;
+                }
+                Turn::Failed(answer) => {
+                    self.metrics.landfall_forward_failures_remembered.inc();
+                    query.explain(NAME, || "nobody answered that just now: it is not asked again yet".to_owned());
+                    return answer;
+                }
+                Turn::Wait(waiting) => timeout_at(self.deadline(query), waiting.outcome()).await,
+            };
+            query.explain(NAME, || "somebody else asks the same: their answer will do".to_owned());
+            match outcome {
+                Ok(Some(Outcome { answer, server, .. })) => {
+                    self.metrics.landfall_forward_shared.inc();
+                    if let Some(server) = server {
+                        query.metadata.tell("forward/upstream", || server.label().to_owned());
+                    }
+                    return answer;
+                }
+                // They gave up, which says nothing.
+                Ok(None) => {}
+                Err(_) => return no_answer_in_time(),
+            }
+        }
+    }
+
+    /// Asks if that is not too much at once.
+    async fn ask(&self, query: &Query) -> Outcome {
         let Some(concurrent) = &self.concurrent else {
-            return self.ask_in_turn(query).await.by(NAME);
+            return self.ask_in_turn(query).await;
         };
         match concurrent.permits.try_acquire() {
             Ok(_permit) => self.ask_in_turn(query).await,
-            Err(_) => self.turn_away(concurrent.max),
+            Err(_) => Outcome { answer: self.turn_away(concurrent.max), server: None, fate: Fate::Shared },
         }
-        .by(NAME)
     }
 
     fn turn_away(&self, max: usize) -> Answer {
         self.metrics.forward_max_concurrent_rejects.inc();
         let text = format!("concurrent queries exceeded maximum {max}");
-        Answer::serv_fail(&*text).with_response_code(ResponseCode::Refused).with_extended_error(OTHER, text)
+        Answer::serv_fail(&*text).with_response_code(ResponseCode::Refused).with_extended_error(OTHER, text).by(NAME)
+    }
+
+    fn deadline(&self, query: &Query) -> Instant {
+        query.budget.deadline(Instant::now().into_std()).into()
     }
 
     /// Asks one server after the other until one answers, whatever it says: only failures and the codes of `failover` lead to
     /// the next one.
-    async fn ask_in_turn(&self, query: &Query) -> Answer {
-        let servers = self.servers.known(query.budget.deadline(Instant::now().into_std()).into()).await;
-        if servers.is_empty() {
-            return nobody_is_known();
-        }
+    async fn ask_in_turn(&self, query: &Query) -> Outcome {
+        let servers = self.servers.known(self.deadline(query)).await;
         let order = self.turns.order(&servers);
         let mut turns = order.iter().copied().cycle();
         let (mut failure, mut unwanted, mut unwanted_count) = (None, None, 0);
@@ -144,58 +189,90 @@ impl Forward {
             let up = turns.by_ref().take(order.len()).find(|server| !server.is_down(self.max_fails));
             let Some(server) = up.or_else(|| self.last_resort(&order)) else { break };
             query.metadata.tell("forward/upstream", || server.label().to_owned());
-            let asked_at = Instant::now();
-            match self.asking.ask(server, query).await {
+            match self.ask_one(server, query).await {
                 Ok(answer) => {
-                    query.explain(NAME, || {
-                        let (code, took) = (mnemonic(answer.response_code()), asked_at.elapsed());
-                        format!("{} answers {code} in {took:.1?}", server.label())
-                    });
+                    let outcome = Outcome::answered(answer, server);
                     // The last server has the last word.
                     unwanted_count += 1;
-                    if !self.failover.contains(&answer.response_code()) || unwanted_count >= order.len() {
-                        return answer;
+                    if !self.failover.contains(&outcome.answer.response_code()) || unwanted_count >= order.len() {
+                        return outcome;
                     }
-                    unwanted = Some(answer);
-                    continue;
+                    unwanted = Some(outcome);
                 }
                 Err(error) => {
-                    query.explain(NAME, || format!("{}: {error}", server.label()));
-                    failure = Some(error);
+                    failure = Some((server, error));
+                    if up.is_none() {
+                        break;
+                    }
                 }
             }
-            if self.max_fails > 0 {
-                self.prober.start(server);
-            }
-            if up.is_none() {
-                break;
-            }
         }
-        unwanted.unwrap_or_else(|| nobody_answered(failure))
+        unwanted.unwrap_or_else(|| match failure {
+            Some((server, error)) => nobody_answered(server, &error),
+            None if order.is_empty() => nobody_is_well("no address of a server is known"),
+            None if query.budget.is_spent(Instant::now().into_std()) => too_much(),
+            None => nobody_is_well("no server is well"),
+        })
     }
 
-    /// All servers are down, or so it seems: any of them, or none with `failfast_all_unhealthy_upstreams`.
+    /// Asks a server, and notes how it is.
+    async fn ask_one(&self, server: &Arc<Server>, query: &Query) -> Result<Answer, UpstreamError> {
+        let asked_at = Instant::now();
+        let outcome = self.asking.ask(server, query).await;
+        query.explain(NAME, || match &outcome {
+            Ok(answer) => {
+                let (code, took) = (mnemonic(answer.response_code()), asked_at.elapsed());
+                format!("{} answers {code} in {took:.1?}", server.label())
+            }
+            Err(error) => format!("{}: {error}", server.label()),
+        });
+        match &outcome {
+            Ok(_) => self.prober.note_answer(server),
+            Err(_) => self.prober.start(server),
+        }
+        outcome
+    }
+
+    /// All servers are down, or so it seems: any of them that nobody has tried just now, or none with
+    /// `failfast_all_unhealthy_upstreams`. Unlike CoreDNS, where each query waits for one of them.
     fn last_resort<'a>(&self, servers: &[&'a Arc<Server>]) -> Option<&'a Arc<Server>> {
         self.metrics.forward_healthcheck_broken.inc();
-        if self.is_failing_fast {
+        if self.is_failing_fast || servers.is_empty() {
             return None;
         }
-        servers.choose(&mut rand::rng()).copied()
+        let (now, first) = (Instant::now(), rand::random_range(..servers.len()));
+        servers.iter().cycle().skip(first).take(servers.len()).copied().find(|server| server.begin_trial(now))
     }
 }
 
-fn nobody_is_known() -> Answer {
-    let reason = "no address of a server is known";
-    Answer::serv_fail(reason).with_extended_error(NO_REACHABLE_AUTHORITY, reason)
+/// Nobody was asked.
+fn nobody_is_well(reason: &str) -> Outcome {
+    let answer = Answer::serv_fail(reason).with_extended_error(NO_REACHABLE_AUTHORITY, reason);
+    Outcome { answer: answer.by(NAME), server: None, fate: Fate::Shared }
 }
 
-fn nobody_answered(failure: Option<UpstreamError>) -> Answer {
-    let Some(error) = failure else { return Answer::serv_fail("no server is well") };
-    let code = match &error {
+/// What the query may cost is spent.
+fn too_much() -> Outcome {
+    let reason = "the query has asked other servers too often, or for too long";
+    let answer = Answer::serv_fail(reason).with_extended_error(OTHER, reason);
+    Outcome { answer: answer.by(NAME), server: None, fate: Fate::Own }
+}
+
+/// The last server that was asked gave no answer.
+fn nobody_answered(server: &Arc<Server>, error: &UpstreamError) -> Outcome {
+    let code = match error {
         UpstreamError::Timeout { .. } | UpstreamError::Spent { .. } => NO_REACHABLE_AUTHORITY,
         UpstreamError::Connect { .. } | UpstreamError::Malformed { .. } => NETWORK_ERROR,
     };
-    Answer::serv_fail(told(&error)).with_extended_error(code, error.to_string())
+    let answer = Answer::serv_fail(told(error)).with_extended_error(code, error.to_string());
+    let fate = if matches!(error, UpstreamError::Spent { .. }) { Fate::Own } else { Fate::Remembered };
+    Outcome { answer: answer.by(NAME), server: Some(server.clone()), fate }
+}
+
+/// Somebody else asks the same, for longer than this query may take.
+fn no_answer_in_time() -> Answer {
+    let reason = "no answer in time";
+    Answer::serv_fail(reason).with_extended_error(NO_REACHABLE_AUTHORITY, reason).by(NAME)
 }
 
 /// An error with its reason.

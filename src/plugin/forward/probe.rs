@@ -4,9 +4,12 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::sleep;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::server::Server;
@@ -35,6 +38,7 @@ struct Probe {
     plain: Channel,
     interval: Duration,
     max_fails: u32,
+    recoveries: Arc<AtomicU64>,
 }
 
 impl Prober {
@@ -52,13 +56,29 @@ impl Prober {
             plain: if config.force_tcp { Channel::Tcp } else { Channel::Udp },
             interval: health_check.interval,
             max_fails: config.max_fails,
+            recoveries: Arc::default(),
         };
         Self { probe: Arc::new(probe), tasks }
     }
 
+    /// How often servers have come back; None: nobody finds out.
+    pub fn recoveries(&self) -> Option<Arc<AtomicU64>> {
+        self.is_on().then(|| self.probe.recoveries.clone())
+    }
+
+    fn is_on(&self) -> bool {
+        self.probe.max_fails > 0 && !self.probe.interval.is_zero()
+    }
+
+    /// A query was answered: the server is well, whatever became of its probes.
+    pub fn note_answer(&self, server: &Server) {
+        server.note_answer();
+        self.probe.note_answer(server);
+    }
+
     /// Probes a server until it answers, if it is not probed already.
     pub fn start(&self, server: &Arc<Server>) {
-        if self.probe.interval.is_zero() || !server.begin_probes() {
+        if !self.is_on() || !server.begin_probes() {
             return;
         }
         let (probe, server) = (self.probe.clone(), server.clone());
@@ -71,17 +91,39 @@ impl Prober {
 }
 
 impl Probe {
+    /// Probes begin once an interval, whether or not those before have ended: who waits in silence is slow to see an answer.
     async fn run(&self, server: &Server) {
-        while !server.is_gone() && !self.is_answered(server).await {
-            self.metrics.forward_healthcheck_failures.with_label_values(&[server.label()]).inc();
-            self.metrics.proxy_healthcheck_failures.with_label_values(&["forward", server.label()]).inc();
-            if server.fail() == self.max_fails.saturating_add(1) {
-                warn!(upstream = server.label(), "upstream is down");
+        let mut ticks = interval(self.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut probes = FuturesUnordered::new();
+        while !server.is_gone() {
+            tokio::select! {
+                biased;
+                () = server.answered() => return,
+                _ = ticks.tick() => probes.push(self.is_answered(server)),
+                Some(is_answered) = probes.next() => match is_answered {
+                    true => return self.note_answer(server),
+                    false => self.note_failure(server),
+                },
             }
-            sleep(self.interval).await;
         }
-        if server.recover() > self.max_fails && !server.is_gone() {
+    }
+
+    fn note_answer(&self, server: &Server) {
+        let fails = server.recover();
+        if fails > 0 {
+            self.recoveries.fetch_add(1, Ordering::Relaxed);
+        }
+        if fails > self.max_fails && !server.is_gone() {
             info!(upstream = server.label(), "upstream is back");
+        }
+    }
+
+    fn note_failure(&self, server: &Server) {
+        self.metrics.forward_healthcheck_failures.with_label_values(&[server.label()]).inc();
+        self.metrics.proxy_healthcheck_failures.with_label_values(&["forward", server.label()]).inc();
+        if server.fail() == self.max_fails.saturating_add(1) {
+            warn!(upstream = server.label(), "upstream is down");
         }
     }
 

@@ -2,9 +2,18 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::config::directive::UpstreamTransport;
 use crate::upstream::{Channel, Upstream};
+
+/// How often a server that is down is asked all the same, where there is no other: more time than it has for an answer, so
+/// one query waits for it, and the others fail at once.
+const TRIAL_INTERVAL: Duration = Duration::from_secs(3);
 
 /// A server, and how it is.
 #[derive(Debug)]
@@ -15,7 +24,11 @@ pub(super) struct Server {
     /// How many probes failed in a row.
     fails: AtomicU32,
     is_probed: AtomicBool,
+    /// Told when a query was answered while it was probed.
+    answered: Notify,
     is_gone: AtomicBool,
+    /// When it was asked last although it was down.
+    tried_at: Mutex<Option<Instant>>,
 }
 
 impl Server {
@@ -26,7 +39,9 @@ impl Server {
             upstream,
             fails: AtomicU32::new(0),
             is_probed: AtomicBool::new(false),
+            answered: Notify::new(),
             is_gone: AtomicBool::new(false),
+            tried_at: Mutex::default(),
         }
     }
 
@@ -61,9 +76,34 @@ impl Server {
         self.fails.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
-    /// A probe was answered. Returns how many had failed.
+    /// A query was answered: it need not be probed.
+    pub fn note_answer(&self) {
+        if self.is_probed.load(Ordering::Acquire) {
+            self.answered.notify_one();
+        }
+    }
+
+    /// Waits for a query that is answered.
+    pub async fn answered(&self) {
+        self.answered.notified().await;
+    }
+
+    /// It has answered. Returns how many probes had failed.
     pub fn recover(&self) -> u32 {
-        self.fails.swap(0, Ordering::Relaxed)
+        match self.fails.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.fails.swap(0, Ordering::Relaxed),
+        }
+    }
+
+    /// Whether the caller may ask it although it is down: nobody did for a while.
+    pub fn begin_trial(&self, now: Instant) -> bool {
+        let mut tried_at = self.tried_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = tried_at.is_none_or(|at| now.duration_since(at) >= TRIAL_INTERVAL);
+        if is_due {
+            *tried_at = Some(now);
+        }
+        is_due
     }
 
     /// Whether the caller is the one who probes from now on: there is one at a time.

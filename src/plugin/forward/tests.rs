@@ -9,13 +9,15 @@ use tokio::time::{Instant, sleep};
 use super::*;
 use crate::config::directive::{Policy, To};
 use crate::config::text::Text;
-use crate::dns::{Edns, RData, Record, RecordType, Transport, encode, parse_name, rdata};
+use crate::dns::{Edns, RData, Record, RecordType, Request, Transport, encode, parse_name, parse_request, rdata};
 use crate::upstream::{Attempt, Channel, Exchanging};
 
 /// What a server does with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Does {
     Answer(ResponseCode),
+    /// NOERROR, but not at once.
+    AnswerAfter(Duration),
     /// An empty answer with TC.
     Truncate,
     Garbage,
@@ -31,7 +33,6 @@ type Plot = dyn Fn(&Attempt, usize) -> Does + Send + Sync;
 
 /// Servers as a test wants them: by attempt, and by how many came before it. Probes are noted apart.
 struct Script {
-    query: Query,
     plot: Box<Plot>,
     attempts: Mutex<Vec<(u16, Channel)>>,
     probes: Mutex<Vec<Duration>>,
@@ -45,14 +46,18 @@ impl std::fmt::Debug for Script {
 }
 
 impl Script {
-    fn reply(&self, does: Does) -> Vec<u8> {
-        let with_opt = |edns: Option<Edns>| Query { transport: Transport::Tcp, edns, ..self.query.clone() };
+    fn reply(does: Does, message: &[u8]) -> Vec<u8> {
+        let nobody = "127.0.0.1:0".parse().unwrap();
+        let Request::Query(asked) = parse_request(message, nobody, nobody, Transport::Tcp) else {
+            panic!("no question")
+        };
+        let with_opt = |edns: Option<Edns>| Query { edns, ..asked.clone() };
         let query = with_opt(Some(Edns { udp_size: 1232, dnssec_ok: false, options: Vec::new() }));
         let relayed = |code| Answer::relayed(code, false, true);
         match does {
-            Does::Answer(ResponseCode::NoError) => {
+            Does::Answer(ResponseCode::NoError) | Does::AnswerAfter(_) => {
                 let address = RData::A(rdata::A::new(192, 0, 2, 1));
-                let record = Record::from_rdata(self.query.name.clone(), 60, address);
+                let record = Record::from_rdata(asked.name.clone(), 60, address);
                 encode(&query, &relayed(ResponseCode::NoError).with_answers(vec![record]).with_authentic_data(true))
             }
             Does::Answer(code) => encode(&query, &relayed(code).with_extended_error(9, "keys")),
@@ -89,7 +94,16 @@ impl Exchange for Script {
                 Does::Refuse => {
                     Err(UpstreamError::Connect { server, source: std::io::ErrorKind::ConnectionRefused.into() })
                 }
-                does => Ok(self.reply(does)),
+                Does::AnswerAfter(time) if time > attempt.timeout => {
+                    sleep(attempt.timeout).await;
+                    Err(UpstreamError::Timeout { server, timeout: attempt.timeout })
+                }
+                does => {
+                    if let Does::AnswerAfter(time) = does {
+                        sleep(time).await;
+                    }
+                    Ok(Self::reply(does, &attempt.message))
+                }
             }
         })
     }
@@ -111,6 +125,11 @@ fn query() -> Query {
     Query::of_our_own(parse_name("web.example.").unwrap(), RecordType::A)
 }
 
+/// A question that differs from all with another number.
+fn question(number: usize) -> Query {
+    Query::of_our_own(parse_name(&format!("{number}.example.")).unwrap(), RecordType::A)
+}
+
 /// A `forward`, its script and what it counts in.
 struct Stage {
     forward: Forward,
@@ -120,7 +139,6 @@ struct Stage {
 
 fn stage(config: &directive::Forward, plot: impl Fn(&Attempt, usize) -> Does + Send + Sync + 'static) -> Stage {
     let script = Arc::new(Script {
-        query: query(),
         plot: Box::new(plot),
         attempts: Mutex::default(),
         probes: Mutex::default(),
@@ -307,18 +325,60 @@ async fn a_server_is_down_after_three_probes_and_back_after_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_all_are_down_any_of_them_is_asked_once() {
-    let stage = stage(&config(3), |_, _| Does::Refuse);
+async fn a_server_that_was_silent_is_in_use_within_a_second() {
+    let start = Instant::now();
+    let back = Duration::from_millis(12_200);
+    let stage = stage(&config(1), move |_, _| if start.elapsed() < back { Does::Nothing } else { FINE });
     stage.ask(&query()).await;
-    sleep(Duration::from_secs(2)).await;
-    let mut asked = BTreeSet::new();
-    for _ in 0..100 {
-        let (code, attempts) = stage.ask(&query()).await;
-        assert_eq!((code, attempts.len()), (ResponseCode::ServFail, 1));
-        asked.extend(attempts.iter().map(|(server, _)| *server));
+    sleep(Duration::from_secs(5)).await;
+    let probes = stage.script.probes.lock().unwrap().clone();
+    assert!(probes.windows(2).all(|pair| pair[1] - pair[0] == Duration::from_millis(500)), "{probes:?}");
+    let begun = Instant::now();
+    for number in 0..10 {
+        assert_eq!(stage.ask(&question(number)).await.0, ResponseCode::ServFail);
     }
-    assert_eq!(asked, BTreeSet::from([1, 2, 3]));
-    assert_eq!(stage.metrics.forward_healthcheck_broken.get(), 100);
+    assert_eq!(begun.elapsed(), Duration::from_secs(2), "one was tried, the others failed at once");
+    sleep((back + Duration::from_millis(500)).saturating_sub(start.elapsed())).await;
+    assert_eq!(stage.ask(&query()).await.0, ResponseCode::NoError);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_a_query_means_that_the_server_is_back() {
+    let start = Instant::now();
+    let plot = move |attempt: &Attempt, _| match attempt.timeout == Duration::from_secs(1) {
+        true => Does::Nothing,
+        false if start.elapsed() < Duration::from_secs(1) => Does::Refuse,
+        false => FINE,
+    };
+    let stage = stage(&config(1), plot);
+    stage.ask(&query()).await;
+    sleep(Duration::from_secs(3)).await;
+    let probes = || stage.script.probes.lock().unwrap().len();
+    assert_eq!(stage.ask(&query()).await.0, ResponseCode::NoError, "a trial");
+    let before = probes();
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(stage.ask(&query()).await.0, ResponseCode::NoError, "not only one in a while");
+    assert_eq!((stage.forward.recoveries(), probes()), (1, before), "it is not probed any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_all_are_down_each_is_tried_now_and_then_and_the_others_fail_at_once() {
+    let stage = stage(&config(3), |_, _| Does::Refuse);
+    stage.ask(&question(0)).await;
+    sleep(Duration::from_secs(2)).await;
+    let (mut number, mut asked) = (0, Vec::new());
+    for _ in 0..4 {
+        for _ in 0..100 {
+            number += 1;
+            let start = Instant::now();
+            let (code, attempts) = stage.ask(&question(number)).await;
+            assert_eq!((code, start.elapsed()), (ResponseCode::ServFail, Duration::ZERO));
+            asked.extend(attempts.iter().map(|(server, _)| *server));
+        }
+        sleep(Duration::from_secs(3)).await;
+    }
+    assert_eq!((asked.len(), asked.into_iter().collect()), (4 * 3, BTreeSet::from([1, 2, 3])));
+    assert_eq!(stage.metrics.forward_healthcheck_broken.get(), 400);
 }
 
 #[tokio::test(start_paused = true)]
@@ -332,11 +392,129 @@ async fn without_max_fails_nobody_is_ever_down() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn equal_questions_in_flight_are_asked_once() {
+    let stage = Arc::new(stage(&config(1), |_, _| Does::AnswerAfter(Duration::from_millis(100))));
+    let asking: Vec<_> = (0..1000)
+        .map(|_| {
+            let stage = stage.clone();
+            tokio::spawn(async move { stage.forward.answer(&query()).await })
+        })
+        .collect();
+    for answer in asking {
+        let answer = answer.await.unwrap();
+        assert_eq!((answer.answers.len(), answer.source()), (1, "forward"));
+    }
+    assert_eq!(stage.ask(&Query { checking_disabled: true, ..query() }).await.1.len(), 2, "1 for all, 1 with CD");
+    assert_eq!(stage.metrics.landfall_forward_shared.get(), 999);
+    assert_eq!(stage.ask(&query()).await.1.len(), 1, "it is not remembered here");
+}
+
+#[tokio::test(start_paused = true)]
+async fn questions_that_differ_do_not_wait_for_each_other() {
+    let stage = stage(&config(1), |_, _| Does::AnswerAfter(Duration::from_millis(100)));
+    let edns = Some(Edns { udp_size: 1232, dnssec_ok: true, options: Vec::new() });
+    let others = [
+        question(1),
+        Query { record_type: RecordType::AAAA, ..query() },
+        Query { checking_disabled: true, ..query() },
+        Query { recursion_desired: false, ..query() },
+        Query { edns, ..query() },
+        Query { transport: Transport::Tcp, ..query() },
+        Query { upstream_options: vec![(65001, vec![1])], ..query() },
+    ];
+    let same = Query { name: parse_name("WEB.example.").unwrap(), id: 7, ..query() };
+    let all = others.iter().chain([&same]).map(|query| stage.forward.answer(query));
+    futures_util::future::join(stage.forward.answer(&query()), futures_util::future::join_all(all)).await;
+    assert_eq!(stage.script.attempts.lock().unwrap().len(), 1 + others.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_who_gives_up_leaves_the_question_to_those_who_wait() {
+    let stage = Arc::new(stage(&config(1), |_, _| Does::AnswerAfter(Duration::from_millis(100))));
+    let (first, second) = (stage.clone(), stage.clone());
+    let first = tokio::spawn(async move { first.forward.answer(&query()).await });
+    tokio::task::yield_now().await;
+    let second = tokio::spawn(async move { second.forward.answer(&query()).await });
+    sleep(Duration::from_millis(50)).await;
+    first.abort();
+    assert_eq!(second.await.unwrap().answers.len(), 1);
+    assert_eq!(stage.script.attempts.lock().unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_remembered_longer_each_time_until_a_server_is_back() {
+    let plot = |attempt: &Attempt, _| match attempt.timeout == Duration::from_secs(1) {
+        true => FINE,
+        false => Does::Refuse,
+    };
+    let stage = stage(&config(1), plot);
+    for (millis, is_asked) in
+        [(0, true), (900, false), (200, true), (1900, false), (200, true), (3900, false), (200, true)]
+    {
+        sleep(Duration::from_millis(millis)).await;
+        assert_eq!(!stage.ask(&query()).await.1.is_empty(), is_asked, "after {millis} ms");
+    }
+    let remembered = stage.forward.answer(&query()).await;
+    assert_eq!(remembered.extended_error().map(|error| error.code), Some(13));
+    assert_eq!(remembered.failure(), Some("cannot reach 10.0.0.1:1: connection refused"));
+    assert!(!stage.ask(&question(1)).await.1.is_empty(), "another question");
+    assert_eq!(stage.metrics.landfall_forward_failures_remembered.get(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_is_asked_again_as_soon_as_a_server_is_back() {
+    // One probe fails.
+    let plot = |attempt: &Attempt, count| match (attempt.timeout == Duration::from_secs(1), count) {
+        (true, 1..) => FINE,
+        _ => Does::Refuse,
+    };
+    let stage = stage(&config(1), plot);
+    stage.ask(&query()).await;
+    sleep(Duration::from_millis(400)).await;
+    assert!(stage.ask(&query()).await.1.is_empty());
+    sleep(Duration::from_millis(200)).await;
+    assert!(!stage.ask(&query()).await.1.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_memory_of_failures_is_bounded() {
+    let stage = stage(&config(1), |_, _| Does::Refuse);
+    for number in 0..5_000 {
+        stage.forward.answer(&question(number)).await;
+    }
+    assert!(stage.forward.flights.failures() <= 4096);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_that_a_query_leads_to_shares_its_messages_and_its_time() {
+    let stage = stage(&config(1), |_, _| Does::Truncate);
+    let query = query();
+    for (name, messages) in [("a.example.", 2), ("b.example.", 2), ("c.example.", 2), ("d.example.", 0)] {
+        let other = query.follow_up(parse_name(name).unwrap(), RecordType::A).unwrap();
+        assert_eq!(stage.ask(&other).await.1.len(), messages, "{name}");
+    }
+    let silent = self::stage(&config(1), |_, _| Does::Nothing);
+    let (query, start) = (question(0), Instant::now());
+    for number in 1..4 {
+        silent.ask(&query.follow_up(question(number).name, RecordType::A).unwrap()).await;
+    }
+    assert_eq!(start.elapsed(), Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn for_a_client_without_room_nobody_is_asked() {
+    let stage = stage(&config(1), |_, _| FINE);
+    let query = Query { may_wait: false, ..query() };
+    assert!(tokio::time::timeout(Duration::from_secs(60), stage.forward.answer(&query)).await.is_err());
+    assert!(stage.script.attempts.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_exceeds_max_concurrent_is_refused() {
     let stage = Arc::new(stage(&directive::Forward { max_concurrent: 2, ..config(1) }, |_, _| Does::Nothing));
-    for _ in 0..2 {
+    for number in 0..2 {
         let stage = stage.clone();
-        tokio::spawn(async move { stage.forward.answer(&query()).await });
+        tokio::spawn(async move { stage.forward.answer(&question(number)).await });
     }
     sleep(Duration::from_millis(1)).await;
     let answer = stage.forward.answer(&query()).await;

@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE64URL_NOPAD;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http2;
@@ -48,7 +47,7 @@ fn get(uri: &str) -> Request<Full<Bytes>> {
 }
 
 fn asked_by_get(message: &[u8]) -> Request<Full<Bytes>> {
-    get(&format!("https://{NAME}/dns-query?dns={}", URL_SAFE_NO_PAD.encode(message)))
+    get(&format!("https://{NAME}/dns-query?dns={}", BASE64URL_NOPAD.encode(message)))
 }
 
 fn post(kind: &str, body: Vec<u8>) -> Request<Full<Bytes>> {
