@@ -43,7 +43,7 @@ impl Default for Limits {
         Self {
             udp_threads: cores.min(4),
             queries: 4096,
-            queries_per_client: 512,
+            queries_per_client: 1024,
             queries_per_connection: 128,
             query_time: Duration::from_secs(10),
             connections: 1000,
