@@ -1,0 +1,50 @@
+//! What a miss costs without noise: the instructions of the program, and its allocations, counted by callgrind.
+
+use std::time::Duration;
+
+use super::load::saturated::{Open, saturate};
+use super::load::server::version;
+use super::load::table::Table;
+use super::load::upstream::Upstream;
+use super::peers::landfall;
+use super::profile::Profile;
+
+/// How many callers of an allocation are told apart.
+const CALLERS: usize = 12;
+
+/// How many lines of a profile are printed.
+const LINES: usize = 40;
+
+/// One question at a time: nothing is shared among them.
+const OPEN: Open = Open { sockets: 1, each: 1 };
+
+/// Measures the cost of a miss as the difference between runs with some and with twice as many: what starts and ends the
+/// program is in both.
+pub fn measure(table: &mut Table, program: &str, is_quick: bool) {
+    if version("valgrind", "--version").is_none() {
+        return table.note("instructions and allocations of a miss", "skipped: no valgrind");
+    }
+    let misses = if is_quick { 1000 } else { 3000 };
+    let few = profile(program, misses);
+    let cost = profile(program, 2 * misses).less(&few).each(misses);
+    println!("callgrind, for each miss: instructions of the functions themselves");
+    cost.own(LINES).iter().for_each(|(function, count)| println!("{count:>9.1}  {function}"));
+    println!("\ncallgrind, for each miss: allocations, by their callers");
+    cost.allocations(LINES).iter().for_each(|(function, count)| println!("{count:>9.2}  {function}"));
+    println!();
+    table.at_most("instructions for each miss", cost.instructions(), 12_000.0, "");
+    table.at_most("allocations for each miss", cost.allocated(), 8.0, "");
+}
+
+fn profile(program: &str, misses: u64) -> Profile {
+    let upstream = Upstream::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("callgrind.out");
+    let apart: String = Profile::ALLOCATORS.iter().map(|name| format!(" --separate-callers{CALLERS}={name}")).collect();
+    let wrapper = format!("valgrind -q --tool=callgrind --callgrind-out-file={}{apart} {program}", file.display());
+    let server = landfall(&wrapper, upstream.address);
+    let outcome = saturate(server.address(), OPEN, Duration::from_secs(600), misses);
+    assert_eq!(outcome.answered, misses, "some are not answered: {outcome:?}");
+    server.stop();
+    Profile::read(&std::fs::read_to_string(&file).unwrap())
+}

@@ -1,0 +1,105 @@
+//! A profile that callgrind wrote: the cost of each function, and how often each was called.
+
+use std::collections::HashMap;
+
+/// A profile, or the part of one that a single miss has.
+#[derive(Debug, Default)]
+pub struct Profile {
+    /// Instructions of each function, without those of what it calls.
+    own: HashMap<String, f64>,
+    /// Calls of the functions that allocate; a name goes on with those of its callers.
+    allocations: HashMap<String, f64>,
+}
+
+impl Profile {
+    /// The functions of the C library that allocate.
+    pub const ALLOCATORS: [&str; 6] = ["malloc", "calloc", "realloc", "posix_memalign", "memalign", "aligned_alloc"];
+
+    /// Reads the format that valgrind's manual calls "Callgrind Format".
+    pub fn read(text: &str) -> Self {
+        let (mut profile, mut names) = (Self::default(), HashMap::new());
+        let (mut caller, mut callee, mut is_call) = (String::new(), String::new(), false);
+        for line in text.lines() {
+            if let Some(name) = line.strip_prefix("fn=") {
+                caller = named(name, &mut names);
+            } else if let Some(name) = line.strip_prefix("cfn=") {
+                callee = named(name, &mut names);
+            } else if let Some(calls) = line.strip_prefix("calls=") {
+                is_call = true;
+                let count: f64 = calls.split(' ').next().and_then(|count| count.parse().ok()).unwrap_or_default();
+                if allocates(&callee) && !allocates(&caller) {
+                    *profile.allocations.entry(callee.clone()).or_default() += count;
+                }
+            } else if line.starts_with(|first: char| first.is_ascii_digit() || "+-*".contains(first)) {
+                // The cost behind a call is that of the callee.
+                if !std::mem::take(&mut is_call) {
+                    let cost: f64 = line.split(' ').nth(1).and_then(|cost| cost.parse().ok()).unwrap_or_default();
+                    *profile.own.entry(plain(&caller).to_owned()).or_default() += cost;
+                }
+            }
+        }
+        profile
+    }
+
+    /// What this one has more.
+    pub fn less(mut self, other: &Self) -> Self {
+        for (function, count) in &other.own {
+            *self.own.entry(function.clone()).or_default() -= count;
+        }
+        for (function, count) in &other.allocations {
+            *self.allocations.entry(function.clone()).or_default() -= count;
+        }
+        self
+    }
+
+    /// A part of it.
+    pub fn each(mut self, parts: u64) -> Self {
+        self.own.values_mut().chain(self.allocations.values_mut()).for_each(|count| *count /= parts as f64);
+        self
+    }
+
+    pub fn instructions(&self) -> f64 {
+        self.own.values().sum()
+    }
+
+    pub fn allocated(&self) -> f64 {
+        self.allocations.values().sum()
+    }
+
+    /// The functions that cost most themselves.
+    pub fn own(&self, most: usize) -> Vec<(String, f64)> {
+        largest(&self.own, most)
+    }
+
+    /// The callers that allocate most often.
+    pub fn allocations(&self, most: usize) -> Vec<(String, f64)> {
+        largest(&self.allocations, most)
+    }
+}
+
+/// A name is written once, with a number, and then as its number: `(7) name`, `(7)`.
+fn named(name: &str, names: &mut HashMap<String, String>) -> String {
+    match name.split_once(' ') {
+        Some((number, name)) => {
+            names.insert(number.to_owned(), name.to_owned());
+            name.to_owned()
+        }
+        None => names.get(name).cloned().unwrap_or_else(|| name.to_owned()),
+    }
+}
+
+/// A function without its callers.
+fn plain(function: &str) -> &str {
+    function.split('\'').next().unwrap_or(function)
+}
+
+fn allocates(function: &str) -> bool {
+    Profile::ALLOCATORS.contains(&plain(function))
+}
+
+fn largest(counts: &HashMap<String, f64>, most: usize) -> Vec<(String, f64)> {
+    let mut counts: Vec<_> = counts.iter().map(|(function, count)| (function.clone(), *count)).collect();
+    counts.sort_unstable_by(|(_, one), (_, other)| other.total_cmp(one));
+    counts.truncate(most);
+    counts
+}
