@@ -53,6 +53,8 @@ fn flood(table: &mut Table, program: &str, what: &str, upstream: &Upstream, last
     table.tell(&format!("flood, {what}: random names a second"), rate, "");
     let answered = noisy.took.len() as f64 * 100.0 / noisy.asked as f64;
     table.tell(&format!("flood, {what}: of these answered"), answered, "%");
+    let refused = noisy.wrong as f64 * 100.0 / noisy.asked as f64;
+    table.tell(&format!("flood, {what}: of these turned away, or answered late"), refused, "%");
     let answered = others.took.len() as f64 * 100.0 / others.asked as f64;
     table.at_least(&format!("flood, {what}: answered of {} others", OTHERS.0), answered, 100.0, "%");
     let slow = others.percentile(99).as_secs_f64() * 1e3;

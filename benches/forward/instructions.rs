@@ -15,8 +15,11 @@ const CALLERS: usize = 12;
 /// How many lines of a profile are printed.
 const LINES: usize = 40;
 
+/// How long the upstream server thinks: every miss has to wait, as misses do, however slow valgrind is.
+const THOUGHT: Duration = Duration::from_millis(5);
+
 /// One question at a time: nothing is shared among them.
-const OPEN: Open = Open { sockets: 1, each: 1 };
+const OPEN: Open = Open { sockets: 1, each: 1, patience: Duration::from_secs(10) };
 
 /// Measures the cost of a miss as the difference between runs with some and with twice as many: what starts and ends the
 /// program is in both.
@@ -24,7 +27,7 @@ pub fn measure(table: &mut Table, program: &str, is_quick: bool) {
     if version("valgrind", "--version").is_none() {
         return table.note("instructions and allocations of a miss", "skipped: no valgrind");
     }
-    let misses = if is_quick { 1000 } else { 3000 };
+    let misses = if is_quick { 1000 } else { 2000 };
     let few = profile(program, misses);
     let cost = profile(program, 2 * misses).less(&few).each(misses);
     println!("callgrind, for each miss: instructions of the functions themselves");
@@ -37,7 +40,7 @@ pub fn measure(table: &mut Table, program: &str, is_quick: bool) {
 }
 
 fn profile(program: &str, misses: u64) -> Profile {
-    let upstream = Upstream::start();
+    let upstream = Upstream::slow(THOUGHT);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("callgrind.out");
     let apart: String = Profile::ALLOCATORS.iter().map(|name| format!(" --separate-callers{CALLERS}={name}")).collect();

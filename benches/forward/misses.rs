@@ -12,7 +12,7 @@ use super::load::upstream::Upstream;
 use super::peers::{Peer, landfall, others};
 
 /// Questions that wait at a time, when as many are asked as are answered.
-const OPEN: Open = Open { sockets: 8, each: 16 };
+const OPEN: Open = Open { sockets: 8, each: 16, patience: Duration::from_millis(200) };
 
 /// Questions a second that a server has time for.
 const MODERATE: u32 = 3000;

@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+/// How many callers of an allocation are told.
+const CALLERS_TOLD: usize = 4;
+
 /// A profile, or the part of one that a single miss has.
 #[derive(Debug, Default)]
 pub struct Profile {
@@ -71,9 +74,13 @@ impl Profile {
         largest(&self.own, most)
     }
 
-    /// The callers that allocate most often.
+    /// The callers that allocate most often, with those that call them.
     pub fn allocations(&self, most: usize) -> Vec<(String, f64)> {
-        largest(&self.allocations, most)
+        let mut by_callers = HashMap::new();
+        for (function, count) in &self.allocations {
+            *by_callers.entry(callers(function)).or_default() += count;
+        }
+        largest(&by_callers, most)
     }
 }
 
@@ -91,6 +98,15 @@ fn named(name: &str, names: &mut HashMap<String, String>) -> String {
 /// A function without its callers.
 fn plain(function: &str) -> &str {
     function.split('\'').next().unwrap_or(function)
+}
+
+/// Some callers of a function, the innermost first. Those of the standard library are left out: they allocate for others.
+fn callers(function: &str) -> String {
+    let is_plumbing = |name: &&str| {
+        ["alloc::", "core::", "std::"].iter().any(|library| name.trim_start_matches('<').starts_with(library))
+    };
+    let own = function.split('\'').skip(1).filter(|name| !is_plumbing(name));
+    own.take(CALLERS_TOLD).collect::<Vec<_>>().join(" < ")
 }
 
 fn allocates(function: &str) -> bool {

@@ -6,15 +6,14 @@ use std::time::{Duration, Instant};
 use super::datagrams::{Inbox, Outbox};
 use super::question::{Name, id};
 
-/// How long nothing may come before what was asked is taken as lost.
-const LOST: Duration = Duration::from_millis(200);
-
 /// How many questions are open at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Open {
     pub sockets: usize,
     /// At most 32, a batch.
     pub each: usize,
+    /// How long nothing may come before what was asked is taken as lost.
+    pub patience: Duration,
 }
 
 /// What came of it.
@@ -31,7 +30,7 @@ pub struct Saturated {
 pub fn saturate(server: SocketAddr, open: Open, lasts: Duration, questions: u64) -> Saturated {
     let began = Instant::now();
     let (mut total, mut left, mut inbox) = (Saturated::default(), questions, Inbox::default());
-    let mut clients: Vec<_> = (0..open.sockets).map(|_| Client::new(server, open.each)).collect();
+    let mut clients: Vec<_> = (0..open.sockets).map(|_| Client::new(server, open)).collect();
     clients.iter_mut().for_each(|client| client.ask(&mut left));
     while began.elapsed() < lasts && left > 0 {
         for client in &mut clients {
@@ -55,11 +54,11 @@ struct Client {
 }
 
 impl Client {
-    fn new(server: SocketAddr, open: usize) -> Self {
+    fn new(server: SocketAddr, open: Open) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(server).unwrap();
-        socket.set_read_timeout(Some(LOST)).unwrap();
-        Self { socket, waiting: vec![None; open], outbox: Outbox::default() }
+        socket.set_read_timeout(Some(open.patience)).unwrap();
+        Self { socket, waiting: vec![None; open.each], outbox: Outbox::default() }
     }
 
     /// Fills the places that are free.
