@@ -32,6 +32,8 @@ pub fn measure(table: &mut Table, program: &str, is_quick: bool) {
     let cost = profile(program, 2 * misses).less(&few).each(misses);
     println!("callgrind, for each miss: instructions of the functions themselves");
     cost.own(LINES).iter().for_each(|(function, count)| println!("{count:>9.1}  {function}"));
+    println!("\ncallgrind, for each miss: instructions with those of what is called");
+    cost.whole(LINES).iter().for_each(|(function, count)| println!("{count:>9.1}  {function}"));
     println!("\ncallgrind, for each miss: allocations, by their callers");
     cost.allocations(LINES).iter().for_each(|(function, count)| println!("{count:>9.2}  {function}"));
     println!();

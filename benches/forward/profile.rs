@@ -10,6 +10,8 @@ const CALLERS_TOLD: usize = 4;
 pub struct Profile {
     /// Instructions of each function, without those of what it calls.
     own: HashMap<String, f64>,
+    /// The same with what it calls.
+    whole: HashMap<String, f64>,
     /// Calls of the functions that allocate; a name goes on with those of its callers.
     allocations: HashMap<String, f64>,
 }
@@ -34,10 +36,12 @@ impl Profile {
                     *profile.allocations.entry(callee.clone()).or_default() += count;
                 }
             } else if line.starts_with(|first: char| first.is_ascii_digit() || "+-*".contains(first)) {
+                let cost: f64 = line.split(' ').nth(1).and_then(|cost| cost.parse().ok()).unwrap_or_default();
+                let function = plain(&caller);
+                *profile.whole.entry(function.to_owned()).or_default() += cost;
                 // The cost behind a call is that of the callee.
                 if !std::mem::take(&mut is_call) {
-                    let cost: f64 = line.split(' ').nth(1).and_then(|cost| cost.parse().ok()).unwrap_or_default();
-                    *profile.own.entry(plain(&caller).to_owned()).or_default() += cost;
+                    *profile.own.entry(function.to_owned()).or_default() += cost;
                 }
             }
         }
@@ -46,18 +50,20 @@ impl Profile {
 
     /// What this one has more.
     pub fn less(mut self, other: &Self) -> Self {
-        for (function, count) in &other.own {
-            *self.own.entry(function.clone()).or_default() -= count;
-        }
-        for (function, count) in &other.allocations {
-            *self.allocations.entry(function.clone()).or_default() -= count;
+        let pairs =
+            [(&mut self.own, &other.own), (&mut self.whole, &other.whole), (&mut self.allocations, &other.allocations)];
+        for (more, less) in pairs {
+            for (function, count) in less {
+                *more.entry(function.clone()).or_default() -= count;
+            }
         }
         self
     }
 
     /// A part of it.
     pub fn each(mut self, parts: u64) -> Self {
-        self.own.values_mut().chain(self.allocations.values_mut()).for_each(|count| *count /= parts as f64);
+        let all = [&mut self.own, &mut self.whole, &mut self.allocations].into_iter().flat_map(HashMap::values_mut);
+        all.for_each(|count| *count /= parts as f64);
         self
     }
 
@@ -69,9 +75,15 @@ impl Profile {
         self.allocations.values().sum()
     }
 
-    /// The functions that cost most themselves.
+    /// The functions that cost most themselves, those of libraries too.
     pub fn own(&self, most: usize) -> Vec<(String, f64)> {
         largest(&self.own, most)
+    }
+
+    /// The functions of this program that cost most, with what they call; one that calls itself is counted more than once.
+    pub fn whole(&self, most: usize) -> Vec<(String, f64)> {
+        let ours = |(function, _): &(&String, &f64)| function.trim_start_matches('<').starts_with("landfall::");
+        largest(&self.whole.iter().filter(ours).map(|(function, count)| (function.clone(), *count)).collect(), most)
     }
 
     /// The callers that allocate most often, with those that call them.
