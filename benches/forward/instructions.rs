@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::load::saturated::{Open, saturate};
 use super::load::server::version;
-use super::load::table::Table;
+use super::load::table::{Table, artifact};
 use super::load::upstream::Upstream;
 use super::peers::landfall;
 use super::profile::Profile;
@@ -22,7 +22,7 @@ const THOUGHT: Duration = Duration::from_millis(5);
 const OPEN: Open = Open { sockets: 1, each: 1, patience: Duration::from_secs(10) };
 
 /// Measures the cost of a miss as the difference between runs with some and with twice as many: what starts and ends the
-/// program is in both.
+/// program is in both. The files of callgrind stay in `target`, for `callgrind_annotate` and the like.
 pub fn measure(table: &mut Table, program: &str, is_quick: bool) {
     if version("valgrind", "--version").is_none() {
         return table.note("instructions and allocations of a miss", "skipped: no valgrind");
@@ -43,8 +43,7 @@ pub fn measure(table: &mut Table, program: &str, is_quick: bool) {
 
 fn profile(program: &str, misses: u64) -> Profile {
     let upstream = Upstream::slow(THOUGHT);
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("callgrind.out");
+    let file = artifact(&format!("callgrind.{misses}.out"));
     let apart: String = Profile::ALLOCATORS.iter().map(|name| format!(" --separate-callers{CALLERS}={name}")).collect();
     let wrapper = format!("valgrind -q --tool=callgrind --callgrind-out-file={}{apart} {program}", file.display());
     let server = landfall(&wrapper, upstream.address);

@@ -1,7 +1,7 @@
 //! What was found, beside what was to be found: a table for people, and JSON.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -67,12 +67,16 @@ impl Table {
             let verdict = row.holds.map_or("", |holds| if holds { "pass" } else { "FAIL" });
             println!("{:58} {:>12} {:>14}  {verdict}", row.what, row.target.as_deref().unwrap_or(""), row.text);
         }
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let file = target.join(format!("bench-{}.json", self.bench));
+        let file = artifact(&format!("bench-{}.json", self.bench));
         fs::write(&file, serde_json::to_string_pretty(&self).unwrap()).unwrap();
         println!("\n{}", file.display());
         if self.rows.iter().any(|row| row.holds == Some(false)) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
+}
+
+/// A file in `target`.
+pub fn artifact(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join(name)
 }
 
 fn text(figure: f64, unit: &str) -> String {
