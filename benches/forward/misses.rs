@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 
 use super::load::paced;
 use super::load::saturated::{Open, saturate};
-use super::load::table::{Table, median};
+use super::load::table::Table;
 use super::load::upstream::Upstream;
 use super::peers::{Peer, landfall, others};
 
@@ -111,4 +111,11 @@ fn compare(table: &mut Table, peers: &[Peer], found: &[Rounds]) {
         let what = format!("landfall / {}: 99th percentile at {MODERATE}/s", peer.name);
         table.tell(&what, ratio(&ours.slow, &theirs.slow), "x");
     }
+}
+
+/// The middle one; NaN: there are none.
+fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.into_iter().collect();
+    figures.sort_unstable_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }

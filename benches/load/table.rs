@@ -84,13 +84,6 @@ fn text(figure: f64, unit: &str) -> String {
     format!("{figure:.places$} {unit}").trim().to_owned()
 }
 
-/// The middle one; NaN: there are none.
-pub fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
-    let mut figures: Vec<f64> = figures.into_iter().collect();
-    figures.sort_unstable_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
 fn machine() -> Vec<(String, String)> {
     let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
     let field = |text: &str, name: &str| {
