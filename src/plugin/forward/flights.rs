@@ -3,13 +3,12 @@
 //! Who asks what somebody else is asking at the moment waits for that answer: many equal questions at once would make a
 //! forged answer likely (RFC 5452 section 5). What nobody answered is not asked again for a while (RFC 9520 section 3.2).
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hashbrown::HashTable;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -64,16 +63,37 @@ pub(super) enum Fate {
 
 #[derive(Debug, Default)]
 struct Shard {
-    /// Where those wait who ask the same; None: nobody does.
-    flying: HashMap<Question, Option<watch::Sender<Option<Outcome>>>>,
-    failed: HashMap<Question, Failure>,
+    flying: HashTable<Flying>,
+    failed: HashTable<Failure>,
+    /// Of the flight that began last.
+    serial: u64,
 }
 
-/// What an answer depends on.
-///
-/// Names compare and hash without regard to case.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// A question that is being asked.
+#[derive(Debug)]
+struct Flying {
+    question: Question,
+    serial: u64,
+    /// Where those wait who ask the same; None: nobody does.
+    waiting: Option<watch::Sender<Option<Outcome>>>,
+}
+
+/// A question that nobody answered.
+#[derive(Debug)]
+struct Failure {
+    question: Question,
+    answer: Answer,
+    /// In a row.
+    count: u32,
+    until: Instant,
+    /// How often servers had come back by then.
+    recoveries: u64,
+}
+
+/// What an answer depends on. Names compare and hash without regard to case.
+#[derive(Debug, PartialEq, Eq)]
 struct Question {
+    hash: u64,
     name: Name,
     record_type: RecordType,
     class: Class,
@@ -82,16 +102,6 @@ struct Question {
     /// It decides how other servers are asked, and whether an answer may be truncated.
     transport: Transport,
     upstream_options: Vec<(u16, Vec<u8>)>,
-}
-
-#[derive(Debug)]
-struct Failure {
-    answer: Answer,
-    /// In a row.
-    count: u32,
-    until: Instant,
-    /// How often servers had come back by then.
-    recoveries: u64,
 }
 
 /// What is to be done with a question.
@@ -107,8 +117,8 @@ pub(super) enum Turn<'a> {
 /// A question that the caller asks. If that is given up, the next one who waits may ask.
 pub(super) struct Flight<'a> {
     flights: &'a Flights,
-    question: Question,
-    is_over: bool,
+    hash: u64,
+    serial: u64,
 }
 
 /// A question that somebody else asks.
@@ -124,24 +134,27 @@ impl Flights {
 
     /// What is to be done with a question.
     pub fn begin(&self, query: &Query) -> Turn<'_> {
-        let question = Question::of(query);
-        let mut shard = self.shard(&question);
-        if let Some(failure) = shard.failed.get(&question)
+        let hash = Question::hash_of(query, &self.hasher);
+        let mut shard = self.shard(hash);
+        if let Some(failure) = shard.failed.find(hash, |failure| failure.question.is_of(query))
             && self.holds(failure)
         {
             return Turn::Failed(failure.answer.clone());
         }
-        match shard.flying.entry(question) {
-            Entry::Occupied(mut flying) => {
-                let outcome = flying.get_mut().get_or_insert_with(|| watch::Sender::new(None)).subscribe();
-                Turn::Wait(Waiting { outcome })
-            }
-            Entry::Vacant(place) => {
-                let question = place.key().clone();
-                place.insert(None);
-                Turn::Ask(Flight { flights: self, question, is_over: false })
-            }
+        if let Some(flying) = shard.flying.find_mut(hash, |flying| flying.question.is_of(query)) {
+            let waiting = flying.waiting.get_or_insert_with(|| watch::Sender::new(None));
+            return Turn::Wait(Waiting { outcome: waiting.subscribe() });
         }
+        shard.serial += 1;
+        let serial = shard.serial;
+        let flying = Flying { question: Question::of(query, hash), serial, waiting: None };
+        shard.flying.insert_unique(hash, flying, |flying| flying.question.hash);
+        Turn::Ask(Flight { flights: self, hash, serial })
+    }
+
+    /// How often servers have come back, as far as anybody finds out.
+    pub fn recoveries(&self) -> u64 {
+        self.recoveries.as_ref().map_or(0, |recoveries| recoveries.load(Ordering::Relaxed))
     }
 
     /// How many failures are remembered.
@@ -154,32 +167,39 @@ impl Flights {
         failure.recoveries == self.recoveries() && Instant::now() < failure.until
     }
 
-    /// How often servers have come back, as far as anybody finds out.
-    pub fn recoveries(&self) -> u64 {
-        self.recoveries.as_ref().map_or(0, |recoveries| recoveries.load(Ordering::Relaxed))
-    }
-
-    fn remember(&self, shard: &mut Shard, question: &Question, outcome: &Outcome) {
+    fn remember(&self, shard: &mut Shard, question: Question, failure: &Answer) {
         let now = Instant::now();
+        let before = shard.take_failure(&question).filter(|before| now < before.until + IN_A_ROW);
         if shard.failed.len() >= FAILURES_MAX {
-            shard.failed.retain(|_, failure| now < failure.until);
+            shard.failed.retain(|failure| now < failure.until);
         }
-        let before = shard.failed.get(question).filter(|before| now < before.until + IN_A_ROW);
-        let count = before.map_or(0, |before| before.count);
-        if before.is_none() && shard.failed.len() >= FAILURES_MAX {
+        if shard.failed.len() >= FAILURES_MAX {
             return;
         }
+        let count = before.map_or(0, |before| before.count);
         let longest = if self.recoveries.is_some() { FAILED_MAX } else { FAILED_MIN };
         let until = now + FAILED_MIN.saturating_mul(1 << count.min(16)).min(longest);
-        let recoveries = self.recoveries();
-        let failure = Failure { answer: remembered(&outcome.answer), count: count + 1, until, recoveries };
-        shard.failed.insert(question.clone(), failure);
+        let (hash, recoveries) = (question.hash, self.recoveries());
+        let failure = Failure { question, answer: remembered(failure), count: count + 1, until, recoveries };
+        shard.failed.insert_unique(hash, failure, |failure| failure.question.hash);
     }
 
-    fn shard(&self, question: &Question) -> MutexGuard<'_, Shard> {
-        let hash = usize::try_from(self.hasher.hash_one(question)).unwrap_or_default();
+    fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
         let [first, ..] = &self.shards;
-        self.shards.get(hash % SHARDS).unwrap_or(first).lock().unwrap_or_else(PoisonError::into_inner)
+        let number = usize::try_from(hash >> 32).unwrap_or_default() % SHARDS;
+        self.shards.get(number).unwrap_or(first).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shard {
+    fn take_flight(&mut self, hash: u64, serial: u64) -> Option<Flying> {
+        let entry = self.flying.find_entry(hash, |flying| flying.serial == serial).ok()?;
+        Some(entry.remove().0)
+    }
+
+    fn take_failure(&mut self, question: &Question) -> Option<Failure> {
+        let entry = self.failed.find_entry(question.hash, |failure| failure.question == *question).ok()?;
+        Some(entry.remove().0)
     }
 }
 
@@ -192,42 +212,59 @@ impl Outcome {
 }
 
 impl Question {
-    fn of(query: &Query) -> Self {
+    fn of(query: &Query, hash: u64) -> Self {
         Self {
+            hash,
             name: query.name.clone(),
             record_type: query.record_type,
             class: query.class,
-            flags: [query.dnssec_ok(), query.checking_disabled, query.recursion_desired],
+            flags: flags(query),
             transport: query.transport,
             upstream_options: query.upstream_options.clone(),
         }
     }
+
+    fn is_of(&self, query: &Query) -> bool {
+        self.record_type == query.record_type
+            && self.class == query.class
+            && self.flags == flags(query)
+            && self.transport == query.transport
+            && self.name == query.name
+            && self.upstream_options == query.upstream_options
+    }
+
+    /// The hash of a query's question, without making one.
+    fn hash_of(query: &Query, hasher: &RandomState) -> u64 {
+        let Query { name, record_type, class, transport, upstream_options, .. } = query;
+        hasher.hash_one((name, record_type, class, flags(query), transport, upstream_options))
+    }
+}
+
+fn flags(query: &Query) -> [bool; 3] {
+    [query.dnssec_ok(), query.checking_disabled, query.recursion_desired]
 }
 
 impl Flight<'_> {
     /// Gives the outcome to those who wait for it, and remembers it if nobody answered.
-    pub fn end(mut self, outcome: &Outcome) {
+    pub fn end(self, outcome: &Outcome) {
         if outcome.fate == Fate::Own {
             return;
         }
-        self.is_over = true;
-        let mut shard = self.flights.shard(&self.question);
-        if let Some(Some(waiting)) = shard.flying.remove(&self.question) {
+        let mut shard = self.flights.shard(self.hash);
+        let Some(Flying { question, waiting, .. }) = shard.take_flight(self.hash, self.serial) else { return };
+        if let Some(waiting) = waiting {
             waiting.send_replace(Some(outcome.clone()));
         }
         match outcome.fate {
-            Fate::Remembered => self.flights.remember(&mut shard, &self.question, outcome),
-            Fate::Shared | Fate::Own => _ = shard.failed.remove(&self.question),
+            Fate::Remembered => self.flights.remember(&mut shard, question, &outcome.answer),
+            Fate::Shared | Fate::Own => _ = shard.take_failure(&question),
         }
     }
 }
 
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
-        if self.is_over {
-            return;
-        }
-        self.flights.shard(&self.question).flying.remove(&self.question);
+        self.flights.shard(self.hash).take_flight(self.hash, self.serial);
     }
 }
 
