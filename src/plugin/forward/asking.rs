@@ -104,7 +104,7 @@ impl Asking {
         if (name, *record_type, *class) != (&query.name, query.record_type, query.class) {
             return Err(malformed(server, "it belongs to another question"));
         }
-        self.count(server, message.response_code, start.elapsed());
+        server.tally().count(&self.metrics, server.label(), message.response_code, start.elapsed());
         Ok(message)
     }
 
@@ -116,15 +116,6 @@ impl Asking {
         }
         let left = Duration::from_millis(left.as_millis().try_into().unwrap_or(u64::MAX));
         Ok(left.min(self.read_timeout))
-    }
-
-    fn count(&self, server: &Server, code: ResponseCode, took: Duration) {
-        let (to, code, seconds) = (server.label(), mnemonic(code), took.as_secs_f64());
-        let metrics = &self.metrics;
-        metrics.proxy_request_duration_seconds.with_label_values(&["forward", to, &code]).observe(seconds);
-        metrics.forward_request_duration_seconds.with_label_values(&[to, &code]).observe(seconds);
-        metrics.forward_requests.with_label_values(&[to]).inc();
-        metrics.forward_responses.with_label_values(&[to, &code]).inc();
     }
 }
 

@@ -11,6 +11,7 @@ mod policy;
 mod probe;
 mod server;
 mod servers;
+mod tally;
 
 #[cfg(test)]
 mod tests;

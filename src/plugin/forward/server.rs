@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::tally::Tally;
 use crate::config::directive::UpstreamTransport;
 use crate::upstream::{Channel, Upstream};
 
@@ -21,6 +22,7 @@ pub(super) struct Server {
     upstream: Upstream,
     /// What metrics call it: `10.0.0.1:53`.
     label: String,
+    tally: Tally,
     /// How many probes failed in a row.
     fails: AtomicU32,
     is_probed: AtomicBool,
@@ -37,6 +39,7 @@ impl Server {
         Self {
             label: upstream.address.to_string(),
             upstream,
+            tally: Tally::default(),
             fails: AtomicU32::new(0),
             is_probed: AtomicBool::new(false),
             answered: Notify::new(),
@@ -55,6 +58,10 @@ impl Server {
 
     pub fn label(&self) -> &str {
         &self.label
+    }
+
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// How this server is asked, where plain servers would be asked over this channel.
