@@ -88,7 +88,7 @@ impl Https {
     }
 
     /// Asks, and waits for the reply without end.
-    pub async fn ask(&self, question: Question) -> io::Result<Vec<u8>> {
+    pub async fn ask(&self, question: Question, _budget: &crate::dns::Budget) -> io::Result<Vec<u8>> {
         if let Some(connection) = self.take() {
             self.hits.inc();
             match self.ask_over(&connection, &question).await {

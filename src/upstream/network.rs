@@ -10,7 +10,7 @@ use tracing::error;
 
 use super::https::Https;
 use super::reply::Question;
-use super::stream::{Connections, IDLE_MAX, Keeping, Tls};
+use super::stream::{CONNECTIONS_MAX, Connections, Keeping, Spent, Tls};
 use super::tls::{TlsError, connectors, server_name};
 use super::udp::Sockets;
 use super::{Attempt, Channel, Exchange, Exchanging, Upstream, UpstreamError};
@@ -53,8 +53,8 @@ impl Network {
                 expire: config.expire,
                 max_age: Some(config.max_age).filter(|age| !age.is_zero()),
                 idle_max: match config.max_idle_conns {
-                    0 => IDLE_MAX,
-                    idle => idle.min(IDLE_MAX),
+                    0 => CONNECTIONS_MAX,
+                    idle => idle.min(CONNECTIONS_MAX),
                 },
             },
             tls: (names_files || is_encrypted).then(|| connectors(&config.tls)).transpose()?,
@@ -73,8 +73,10 @@ impl Network {
         };
         match (&*peer, attempt.channel) {
             (Peer::Plain { sockets, .. }, Channel::Udp) => sockets.ask(&question).await,
-            (Peer::Plain { connections, .. }, _) | (Peer::Tls(connections), _) => connections.ask(&question).await,
-            (Peer::Https(https), _) => https.ask(question.without_id()).await,
+            (Peer::Plain { connections, .. }, _) | (Peer::Tls(connections), _) => {
+                connections.ask(question, &attempt.budget).await
+            }
+            (Peer::Https(https), _) => https.ask(question.without_id(), &attempt.budget).await,
         }
     }
 }
@@ -85,6 +87,7 @@ impl Exchange for Network {
         Box::pin(async move {
             match tokio::time::timeout(timeout, self.ask(attempt)).await {
                 Ok(Ok(reply)) => Ok(reply),
+                Ok(Err(source)) if Spent::is_in(&source) => Err(UpstreamError::Spent { server }),
                 Ok(Err(source)) => Err(UpstreamError::Connect { server, source }),
                 Err(_) => Err(UpstreamError::Timeout { server, timeout }),
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -249,24 +249,6 @@ async fn an_idle_connection_expires() {
 async fn a_fresh_connection_that_is_closed_is_a_failure() {
     let error = Client::plain(tcp_server(0).await, Channel::Tcp).ask().await.unwrap_err();
     assert!(matches!(error, UpstreamError::Connect { .. }), "{error:?}");
-}
-
-#[tokio::test]
-async fn another_answer_on_a_stream_is_a_failure() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let client = Client::plain(listener.local_addr().unwrap(), Channel::Tcp);
-    let confused = async {
-        let (mut stream, _): (TcpStream, _) = listener.accept().await.unwrap();
-        let mut question = vec![0; stream.read_u16().await.unwrap().into()];
-        stream.read_exact(&mut question).await.unwrap();
-        question[0] ^= 1;
-        stream.write_u16(question.len() as u16).await.unwrap();
-        stream.write_all(&reply(&question)).await.unwrap();
-        stream
-    };
-    let (answer, _stream) = tokio::join!(client.ask(), confused);
-    assert!(answer.is_err());
-    assert_eq!(client.mismatches(), 1);
 }
 
 /// A server's TLS with a certificate for one name or address; the file holds its authority.

@@ -1,0 +1,258 @@
+//! Questions over TCP, plain or below TLS, with two-octet lengths (RFC 1035 section 4.2.2, RFC 7766, RFC 7858).
+//!
+//! A question takes an idle connection, or else a new one while there are few of them. Only then does it share one with
+//! others: so a server that answers one question after the other holds none of them up as long as that can be helped.
+
+mod connection;
+mod pool;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Debug;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use self::connection::{Connection, Stream};
+use self::pool::{Limits, Pool};
+use super::reply::Question;
+use crate::dns::Budget;
+use crate::metrics::{Counter, Metrics};
+
+/// Connections to a server at most, and so idle ones.
+pub(super) const CONNECTIONS_MAX: usize = TCP.connections;
+
+/// How much there may be at a time. What is beyond waits.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    /// Connections to a server.
+    connections: usize,
+    /// Questions on each of them.
+    questions: usize,
+}
+
+const TCP: Bounds = Bounds { connections: 64, questions: 100 };
+
+/// Each connection costs a handshake.
+const TLS: Bounds = Bounds { connections: 8, questions: 100 };
+
+/// How connections are made, how long they are kept, and how many.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keeping {
+    /// The address that they come from; None: the system chooses.
+    pub source: Option<IpAddr>,
+    /// How long an idle one is kept.
+    pub expire: Duration,
+    /// How long any is kept.
+    pub max_age: Option<Duration>,
+    /// How many idle ones are kept.
+    pub idle_max: usize,
+}
+
+/// No more connections are begun for the query that a question belongs to.
+#[derive(Debug, thiserror::Error)]
+#[error("no more connections are begun for this query")]
+pub(super) struct Spent;
+
+impl Spent {
+    /// Whether that is why something failed.
+    pub fn is_in(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|source| source.is::<Self>())
+    }
+}
+
+/// TLS to a server.
+#[derive(Clone)]
+pub(super) struct Tls {
+    /// How it is begun.
+    pub connector: TlsConnector,
+    /// Whose certificate it must be.
+    pub name: ServerName<'static>,
+}
+
+/// The connections to one server.
+#[derive(Debug)]
+pub(super) struct Connections {
+    server: SocketAddr,
+    tls: Option<Tls>,
+    source: Option<IpAddr>,
+    pool: Mutex<Pool<Connection>>,
+    /// One permit for each question that may be under way; the others wait, in the order in which they came.
+    places: Semaphore,
+    /// One permit for each connection that may be open.
+    slots: Arc<Semaphore>,
+    /// A connection was closed, or a question is over.
+    changed: Arc<Notify>,
+    hits: Counter,
+    misses: Counter,
+    mismatches: Counter,
+}
+
+impl Connections {
+    /// No connections yet.
+    pub fn new(server: SocketAddr, tls: Option<Tls>, keeping: Keeping, metrics: &Metrics) -> Self {
+        let bounds = if tls.is_some() { TLS } else { TCP };
+        Self::bounded(bounds, server, tls, keeping, metrics)
+    }
+
+    fn bounded(bounds: Bounds, server: SocketAddr, tls: Option<Tls>, keeping: Keeping, metrics: &Metrics) -> Self {
+        let to = server.to_string();
+        let labels = ["forward", &to, if tls.is_some() { "tcp-tls" } else { "tcp" }];
+        let Keeping { source, expire, max_age, idle_max } = keeping;
+        Self {
+            server,
+            tls,
+            source,
+            pool: Mutex::new(Pool::new(Limits { expire, max_age, idle_max, questions_max: bounds.questions })),
+            places: Semaphore::new(bounds.connections * bounds.questions),
+            slots: Arc::new(Semaphore::new(bounds.connections)),
+            changed: Arc::default(),
+            hits: metrics.proxy_conn_cache_hits.with_label_values(&labels),
+            misses: metrics.proxy_conn_cache_misses.with_label_values(&labels),
+            mismatches: metrics.landfall_upstream_mismatches.with_label_values(&[&to]),
+        }
+    }
+
+    /// Asks, and waits for the reply without end.
+    pub async fn ask(&self, question: Question, budget: &Budget) -> io::Result<Vec<u8>> {
+        let question = Arc::new(question);
+        let seat = self.seat(Wish::Any, budget).await?;
+        let outcome = seat.connection.ask(&question).await;
+        match outcome {
+            // RFC 7766 section 6.2.4: a server may close a connection that was used whenever it likes, which says nothing
+            // of it. What it says counts.
+            Err(error) if seat.connection.replies() > 0 && error.kind() != io::ErrorKind::InvalidData => {
+                drop(seat);
+                if !budget.take_message() {
+                    return Err(error);
+                }
+                self.seat(Wish::New, budget).await?.connection.ask(&question).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// A connection for a question. Waits until there is one.
+    async fn seat(&self, wish: Wish, budget: &Budget) -> io::Result<Seat<'_>> {
+        let place = self.places.acquire().await.map_err(io::Error::other)?;
+        let connection = loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            match self.choose(wish, budget)? {
+                Some(connection) => break connection,
+                None => changed.await,
+            }
+        };
+        let replies_before = connection.replies();
+        Ok(Seat { connections: self, connection, replies_before, _place: place })
+    }
+
+    /// None: all connections that may be open are, and none of them takes a question at the moment.
+    fn choose(&self, wish: Wish, budget: &Budget) -> io::Result<Option<Arc<Connection>>> {
+        let now = Instant::now();
+        let mut pool = self.lock();
+        pool.tidy(Connection::has_ended, now);
+        let idle = if wish == Wish::Any { pool.take_idle() } else { None };
+        let slot = if idle.is_none() { self.slots.clone().try_acquire_owned().ok() } else { None };
+        let is_full = slot.is_none();
+        if let Some(slot) = slot.filter(|_| budget.take_connection()) {
+            self.misses.inc();
+            let connection = Arc::new(self.open(slot));
+            pool.add(connection.clone(), now);
+            return Ok(Some(connection));
+        }
+        match idle.or_else(|| pool.take_idle()).or_else(|| pool.take_busy()) {
+            Some(connection) => {
+                self.hits.inc();
+                Ok(Some(connection))
+            }
+            None if is_full => Ok(None),
+            None => Err(io::Error::other(Spent)),
+        }
+    }
+
+    fn open(&self, slot: OwnedSemaphorePermit) -> Connection {
+        let (server, source, tls) = (self.server, self.source, self.tls.clone());
+        let opening = async move {
+            let stream = connect(server, source).await?;
+            Ok(match tls {
+                None => Box::new(stream) as Box<dyn Stream>,
+                Some(Tls { connector, name }) => Box::new(connector.connect(name, stream).await?),
+            })
+        };
+        let held = Slot { permit: Some(slot), changed: self.changed.clone() };
+        Connection::begin(opening, held, self.mismatches.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pool<Connection>> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What connection a question is to have, if it can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    /// One that is there already.
+    Any,
+    /// One that nobody has used yet.
+    New,
+}
+
+/// A question's right to its connection.
+struct Seat<'a> {
+    connections: &'a Connections,
+    connection: Arc<Connection>,
+    replies_before: u64,
+    _place: SemaphorePermit<'a>,
+}
+
+impl Drop for Seat<'_> {
+    /// If nothing has come on the connection since the question was asked, it may be dead, and takes no more questions.
+    fn drop(&mut self) {
+        let is_well = !self.connection.has_ended() && self.connection.replies() > self.replies_before;
+        let now = Instant::now();
+        let mut pool = self.connections.lock();
+        pool.leave(&self.connection, is_well, now);
+        pool.tidy(Connection::has_ended, now);
+        self.connections.changed.notify_waiters();
+    }
+}
+
+/// The right to an open connection.
+struct Slot {
+    permit: Option<OwnedSemaphorePermit>,
+    changed: Arc<Notify>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.permit.take();
+        self.changed.notify_waiters();
+    }
+}
+
+impl Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A connection without any delay of what is written.
+pub(super) async fn connect(server: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = if server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if let Some(source) = source {
+        socket.bind((source, 0).into())?;
+    }
+    let stream = socket.connect(server).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
