@@ -9,6 +9,7 @@ pub mod explain;
 mod generation;
 mod interfaces;
 mod log;
+mod open_files;
 mod places;
 mod reload;
 mod run;

@@ -16,6 +16,7 @@ pub use super::clusters::Access;
 use super::clusters::Clusters;
 use super::generation::Generation;
 use super::log::{self, chain};
+use super::open_files;
 use super::reload::{self, Cause, Refused};
 use super::server::Server;
 use super::signal::{Signals, Wish};
@@ -65,6 +66,7 @@ pub fn run(options: &Options) -> ExitCode {
     };
     log::start();
     log::follow(&loaded.config);
+    open_files::raise_limit();
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -3,6 +3,7 @@
 //! The names, labels and buckets are CoreDNS's, so that dashboards and alerts go on working; names that CoreDNS has
 //! dropped but alerts still use are there beside the new ones, and our own begin with `landfall_`.
 
+mod conn_cache;
 mod watched;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use prometheus::{
 /// What a family gives for one set of labels, for those who keep it at hand.
 pub use prometheus::{Histogram, IntCounter as Counter, IntGauge as Gauge};
 
+pub use self::conn_cache::ConnCache;
 pub use self::watched::Watched;
 use self::watched::Watches;
 
@@ -56,6 +58,8 @@ pub struct Metrics {
     pub proxy_healthcheck_failures: IntCounterVec,
     pub proxy_conn_cache_hits: IntCounterVec,
     pub proxy_conn_cache_misses: IntCounterVec,
+    pub forward_conn_cache_hits: IntCounterVec,
+    pub forward_conn_cache_misses: IntCounterVec,
 
     pub kubernetes_dns_programming_duration_seconds: HistogramVec,
     pub kubernetes_rest_client_requests: IntCounterVec,
@@ -244,6 +248,18 @@ impl Metrics {
                 "coredns_proxy_conn_cache_misses_total",
                 "Connections made.",
                 &PROXY_PROTO,
+            ),
+            forward_conn_cache_hits: counters(
+                r,
+                "coredns_forward_conn_cache_hits_total",
+                "Connections used again.",
+                &["to", "proto"],
+            ),
+            forward_conn_cache_misses: counters(
+                r,
+                "coredns_forward_conn_cache_misses_total",
+                "Connections made.",
+                &["to", "proto"],
             ),
 
             kubernetes_dns_programming_duration_seconds: histograms(

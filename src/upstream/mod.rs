@@ -6,7 +6,9 @@
 mod https;
 mod network;
 mod notify;
+mod quic;
 mod reply;
+mod shared;
 mod stream;
 mod tls;
 mod udp;
@@ -73,6 +75,7 @@ pub enum Channel {
     Tcp,
     Tls,
     Https,
+    Quic,
 }
 
 /// Why a server gave no answer.

@@ -5,13 +5,14 @@ use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio_rustls::TlsConnector;
 use tracing::error;
 
 use super::https::Https;
+use super::quic::Quic;
 use super::reply::Question;
+use super::shared::Shared;
 use super::stream::{CONNECTIONS_MAX, Connections, Keeping, Spent, Tls};
-use super::tls::{TlsError, connectors, server_name};
+use super::tls::{Connectors, TlsError, connectors, server_name};
 use super::udp::Sockets;
 use super::{Attempt, Channel, Exchange, Exchanging, Upstream, UpstreamError};
 use crate::config::directive::{DohMethod, Forward, UpstreamTransport};
@@ -27,8 +28,8 @@ pub struct Network {
 /// How servers are reached.
 struct Settings {
     keeping: Keeping,
-    /// For TLS, and for HTTP/2 over it; None: the directive names no server that needs them.
-    tls: Option<(TlsConnector, TlsConnector)>,
+    /// None: the directive names no server that needs TLS.
+    tls: Option<Connectors>,
     doh_method: DohMethod,
     metrics: Arc<Metrics>,
 }
@@ -38,7 +39,8 @@ struct Settings {
 enum Peer {
     Plain { sockets: Sockets, connections: Connections },
     Tls(Connections),
-    Https(Https),
+    Https(Shared<Https>),
+    Quic(Shared<Quic>),
 }
 
 impl Network {
@@ -76,7 +78,8 @@ impl Network {
             (Peer::Plain { connections, .. }, _) | (Peer::Tls(connections), _) => {
                 connections.ask(question, &attempt.budget).await
             }
-            (Peer::Https(https), _) => https.ask(question.without_id(), &attempt.budget).await,
+            (Peer::Https(https), _) => https.ask(question, &attempt.budget).await,
+            (Peer::Quic(quic), _) => quic.ask(question, &attempt.budget).await,
         }
     }
 }
@@ -121,12 +124,17 @@ impl Settings {
                 connections: Connections::new(server, None, *keeping, metrics),
             },
             UpstreamTransport::Tls => {
-                let tls = Tls { connector: tls?.0, name: name()? };
+                let tls = Tls { connector: tls?.tls, name: name()? };
                 Peer::Tls(Connections::new(server, Some(tls), *keeping, metrics))
             }
             UpstreamTransport::Https => {
-                let tls = Tls { connector: tls?.1, name: name()? };
-                Peer::Https(Https::new(upstream, tls, *keeping, self.doh_method, metrics))
+                let tls = Tls { connector: tls?.https, name: name()? };
+                let https = Https::new(upstream, tls, keeping.source, self.doh_method);
+                Peer::Https(Shared::new(https, server, *keeping, metrics))
+            }
+            UpstreamTransport::Quic => {
+                let tls = Tls { connector: tls?.quic, name: name()? };
+                Peer::Quic(Shared::new(Quic::new(server, &tls, *keeping)?, server, *keeping, metrics))
             }
         })
     }

@@ -1,5 +1,8 @@
 //! The network, on the loopback interface.
 
+mod faults;
+mod quic;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +13,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::*;
 use crate::config::directive::{DohMethod, Forward, ForwardTls, Policy, To};
@@ -23,6 +26,7 @@ fn config(server: SocketAddr, channel: Channel, tls: ForwardTls) -> Forward {
         Channel::Udp | Channel::Tcp => "dns",
         Channel::Tls => "tls",
         Channel::Https => "https",
+        Channel::Quic => "quic",
     };
     Forward {
         to: vec![To::read(&format!("{scheme}://{server}")).expect("a server")],
@@ -75,7 +79,10 @@ impl Client {
     fn check_metric(&self, name: &str, proto: &str, value: u32) {
         let line =
             format!("{name}{{proto=\"{proto}\",proxy_name=\"forward\",to=\"{}\"}} {value}", self.upstream.address);
-        assert!(self.metrics.render().contains(&line), "{line}");
+        // Under its name before CoreDNS 1.11, too.
+        let old = line.replace("_proxy_", "_forward_").replace("proxy_name=\"forward\",", "");
+        let text = self.metrics.render();
+        assert!(text.contains(&line) && text.contains(&old), "{line} {old}");
     }
 
     fn mismatches(&self) -> u64 {
@@ -256,14 +263,16 @@ fn tls_config(name: &str, folder: &tempfile::TempDir) -> (ServerConfig, PathBuf)
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let authority = folder.path().join("ca.pem");
     std::fs::write(&authority, made.cert.pem()).unwrap();
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    (server_config(made.cert.der().clone(), made.signing_key.serialize_der()), authority)
+}
+
+fn server_config(certificate: CertificateDer<'static>, key: Vec<u8>) -> ServerConfig {
+    ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    (config, authority)
+        .with_single_cert(vec![certificate], PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key)))
+        .unwrap()
 }
 
 /// A server of DNS over TLS.

@@ -50,8 +50,22 @@ pub enum TlsError {
 /// The protocol that a connection for HTTP/2 names (RFC 9113 section 3.2).
 pub(super) const HTTP_2: &[u8] = b"h2";
 
-/// TLS as a `forward` wants it, for DNS over TLS and for HTTP/2; files are read once.
-pub(super) fn connectors(config: &ForwardTls) -> Result<(TlsConnector, TlsConnector), TlsError> {
+/// The protocol that a connection for DNS over QUIC names (RFC 9250 section 4.1.1).
+const DOQ: &[u8] = b"doq";
+
+/// TLS as a `forward` wants it.
+#[derive(Clone)]
+pub(super) struct Connectors {
+    /// For DNS over TLS.
+    pub tls: TlsConnector,
+    /// For HTTP/2.
+    pub https: TlsConnector,
+    /// For QUIC, which takes only the settings.
+    pub quic: TlsConnector,
+}
+
+/// TLS as a `forward` wants it; files are read once.
+pub(super) fn connectors(config: &ForwardTls) -> Result<Connectors, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -72,9 +86,12 @@ pub(super) fn connectors(config: &ForwardTls) -> Result<(TlsConnector, TlsConnec
             })?
         }
     };
-    let mut http = plain.clone();
-    http.alpn_protocols = vec![HTTP_2.to_vec()];
-    Ok((Arc::new(plain).into(), Arc::new(http).into()))
+    let naming = |protocol: &[u8]| {
+        let mut config = plain.clone();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        Arc::new(config).into()
+    };
+    Ok(Connectors { https: naming(HTTP_2), quic: naming(DOQ), tls: Arc::new(plain).into() })
 }
 
 /// Whose certificate a server must show: that of a name, or else that of its address.

@@ -12,7 +12,7 @@ use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
 use super::reply::Question;
-use crate::metrics::{Counter, Metrics};
+use crate::metrics::{ConnCache, Counter, Metrics};
 
 /// Sockets are opened until there are so many, and then used again: that many ports have to be guessed.
 const POOL: usize = 64;
@@ -36,8 +36,7 @@ pub(super) struct Sockets {
     /// The address that questions come from; None: the system chooses.
     source: Option<IpAddr>,
     pool: Mutex<Pool>,
-    hits: Counter,
-    misses: Counter,
+    cache: ConnCache,
     mismatches: Counter,
 }
 
@@ -59,13 +58,11 @@ impl Sockets {
     /// No sockets yet.
     pub fn new(server: SocketAddr, source: Option<IpAddr>, metrics: &Metrics) -> Self {
         let to = server.to_string();
-        let labels = ["forward", &to, "udp"];
         Self {
             server,
             source,
             pool: Mutex::default(),
-            hits: metrics.proxy_conn_cache_hits.with_label_values(&labels),
-            misses: metrics.proxy_conn_cache_misses.with_label_values(&labels),
+            cache: ConnCache::new(metrics, &to, "udp"),
             mismatches: metrics.landfall_upstream_mismatches.with_label_values(&[&to]),
         }
     }
@@ -75,11 +72,11 @@ impl Sockets {
         let (place, idle) = self.take_place();
         let mut socket = match idle {
             Some(socket) => {
-                self.hits.inc();
+                self.cache.hit();
                 socket
             }
             None => {
-                self.misses.inc();
+                self.cache.miss();
                 Socket::open(self.server, self.source).await?
             }
         };

@@ -132,7 +132,7 @@ impl Internet {
         let octets = reply.to_vec().expect("a reply that can be encoded");
         let limit = match channel {
             Channel::Udp => request.edns.as_ref().map_or(512, |edns| usize::from(edns.max_payload())),
-            Channel::Tcp | Channel::Tls | Channel::Https => usize::from(u16::MAX),
+            Channel::Tcp | Channel::Tls | Channel::Https | Channel::Quic => usize::from(u16::MAX),
         };
         if octets.len() <= limit {
             return Some(octets);

@@ -28,7 +28,7 @@ const OWNERS: [(&str, &[&str]); 15] = [
     ("prometheus", &["metrics"]),
     ("tokio_rustls", &["admin", "listen", "upstream"]),
     ("hyper", &["listen", "watch"]),
-    ("quinn", &["listen"]),
+    ("quinn", &["listen", "upstream"]),
     ("tower", &["watch"]),
     ("rustls_platform_verifier", &["upstream"]),
     ("socket2", &["admin", "listen", "upstream"]),

@@ -394,6 +394,16 @@ fn the_pidfile_holds_the_process_and_quiet_says_nothing_at_start() {
 }
 
 #[test]
+fn as_many_files_may_be_open_as_the_system_allows() {
+    let folder = Folder::new("");
+    let mut process = Process::serve_limited(&folder.path("Corefile"), "-S -n 256");
+    assert_eq!(process.count("more files may be open from=256"), 1, "{:#?}", process.seen);
+    let page = process.page("/metrics").1;
+    let limit = page.lines().find_map(|line| line.strip_prefix("process_max_fds ")).expect("the limit");
+    assert!(limit.parse::<f64>().expect("a number") > 256.0, "{limit}");
+}
+
+#[test]
 fn a_pidfile_that_cannot_be_written_is_told_and_no_reason_to_end() {
     let folder = Folder::new("");
     let file = folder.path("Corefile");

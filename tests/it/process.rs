@@ -38,7 +38,12 @@ impl Process {
 
     /// Starts the server of a Corefile with so many file descriptors, and waits until it answers.
     pub fn serve_with_descriptors(corefile: &Path, descriptors: usize) -> Self {
-        let script = format!("ulimit -n {descriptors}; exec {} \"$@\"", env!("CARGO_BIN_EXE_landfall"));
+        Self::serve_limited(corefile, &format!("-n {descriptors}"))
+    }
+
+    /// Starts the server of a Corefile below a limit of the shell (`-n 64`), and waits until it answers.
+    pub fn serve_limited(corefile: &Path, limit: &str) -> Self {
+        let script = format!("ulimit {limit}; exec {} \"$@\"", env!("CARGO_BIN_EXE_landfall"));
         let corefile = corefile.to_str().expect("a path");
         let mut process =
             Self::run(Command::new("sh").args(["-c", &script, "sh", "-conf", corefile, "-dns.port", "0"]));

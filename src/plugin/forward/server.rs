@@ -70,6 +70,7 @@ impl Server {
             UpstreamTransport::Plain => plain,
             UpstreamTransport::Tls => Channel::Tls,
             UpstreamTransport::Https => Channel::Https,
+            UpstreamTransport::Quic => Channel::Quic,
         }
     }
 

@@ -26,7 +26,7 @@ use self::connection::{Connection, Stream};
 use self::pool::{Limits, Pool};
 use super::reply::Question;
 use crate::dns::Budget;
-use crate::metrics::{Counter, Metrics};
+use crate::metrics::{ConnCache, Counter, Metrics};
 
 /// Connections to a server at most, and so idle ones.
 pub(super) const CONNECTIONS_MAX: usize = TCP.connections;
@@ -92,8 +92,7 @@ pub(super) struct Connections {
     slots: Arc<Semaphore>,
     /// A connection was closed, or a question is over.
     changed: Arc<Notify>,
-    hits: Counter,
-    misses: Counter,
+    cache: ConnCache,
     mismatches: Counter,
 }
 
@@ -106,7 +105,7 @@ impl Connections {
 
     fn bounded(bounds: Bounds, server: SocketAddr, tls: Option<Tls>, keeping: Keeping, metrics: &Metrics) -> Self {
         let to = server.to_string();
-        let labels = ["forward", &to, if tls.is_some() { "tcp-tls" } else { "tcp" }];
+        let proto = if tls.is_some() { "tcp-tls" } else { "tcp" };
         let Keeping { source, expire, max_age, idle_max } = keeping;
         Self {
             server,
@@ -116,8 +115,7 @@ impl Connections {
             places: Semaphore::new(bounds.connections * bounds.questions),
             slots: Arc::new(Semaphore::new(bounds.connections)),
             changed: Arc::default(),
-            hits: metrics.proxy_conn_cache_hits.with_label_values(&labels),
-            misses: metrics.proxy_conn_cache_misses.with_label_values(&labels),
+            cache: ConnCache::new(metrics, &to, proto),
             mismatches: metrics.landfall_upstream_mismatches.with_label_values(&[&to]),
         }
     }
@@ -165,14 +163,14 @@ impl Connections {
         let slot = if idle.is_none() { self.slots.clone().try_acquire_owned().ok() } else { None };
         let is_full = slot.is_none();
         if let Some(slot) = slot.filter(|_| budget.take_connection()) {
-            self.misses.inc();
+            self.cache.miss();
             let connection = Arc::new(self.open(slot));
             pool.add(connection.clone(), now);
             return Ok(Some(connection));
         }
         match idle.or_else(|| pool.take_idle()).or_else(|| pool.take_busy()) {
             Some(connection) => {
-                self.hits.inc();
+                self.cache.hit();
                 Ok(Some(connection))
             }
             None if is_full => Ok(None),

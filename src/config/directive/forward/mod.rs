@@ -78,7 +78,7 @@ pub struct Forward {
     /// Queries under way at once; 0: no limit.
     #[serde(skip_serializing_if = "is_default")]
     pub max_concurrent: usize,
-    /// TLS towards `tls://` and `https://` servers.
+    /// TLS towards `tls://`, `https://` and `quic://` servers.
     #[serde(skip_serializing_if = "is_default")]
     pub tls: ForwardTls,
     /// How `https://` servers are asked.
@@ -157,8 +157,8 @@ impl Directive for Forward {
         name: "forward",
         syntax: "forward FROM TO... { ... }",
         summary: "Asks other servers. Repeatable; the first whose zone fits answers. TO is `ADDRESS`, `ADDRESS:PORT`, `[IPV6]:PORT`, `dns://NAME`, or a file such as \
-                  /etc/resolv.conf (its `nameserver` lines); with `tls://` or `https://` before it DNS over TLS or over HTTPS (HTTP/2, `/dns-query` unless a path \
-                  follows), and with `%NAME` behind the address another name in the certificate. At most 15; one that is named twice is one. Files are read \
+                  /etc/resolv.conf (its `nameserver` lines); with `tls://`, `https://` or `quic://` before it DNS over TLS, over HTTPS (HTTP/2, `/dns-query` unless a \
+                  path follows) or over QUIC, and with `%NAME` behind the address another name in the certificate. At most 15; one that is named twice is one. Files are read \
                   again when they change, and names are looked up again when their TTL is over; what is gone or fails leaves what was known. A link-local \
                   address has its interface behind it: `fe80::1%eth0`.",
         options: &[
@@ -216,12 +216,12 @@ impl Directive for Forward {
             Opt { syntax: "max_concurrent N", meaning: "more queries at once are REFUSED", default: "no limit" },
             Opt {
                 syntax: "tls [CERT KEY] [CA]",
-                meaning: "our certificate for `tls://` and `https://` servers, and whose certificates they may have",
+                meaning: "our certificate for `tls://`, `https://` and `quic://` servers, and whose certificates they may have",
                 default: "the system's authorities",
             },
             Opt {
                 syntax: "tls_servername NAME",
-                meaning: "the name in the certificates of `tls://` and `https://` servers",
+                meaning: "the name in the certificates of `tls://`, `https://` and `quic://` servers",
                 default: "theirs, or their address",
             },
             Opt { syntax: "doh_method GET|POST", meaning: "how `https://` servers are asked", default: "POST" },
@@ -369,7 +369,7 @@ impl Forward {
         });
         if needs_name && self.tls.server_name.is_none() {
             cursor.warn(
-                "tls:// and https:// servers without tls_servername must have their address in their certificate",
+                "tls://, https:// and quic:// servers without tls_servername must have their address in their certificate",
             );
         }
         let is_v4 = self.source_address.map(|source| source.is_ipv4());
@@ -388,7 +388,7 @@ impl Forward {
 fn lower_to(cursor: &Cursor<'_>, word: &str) -> Result<(To, bool), CorefileError> {
     let Some((transport, rest)) = UpstreamTransport::of(word) else {
         let scheme = word.split("://").next().unwrap_or_default();
-        let advice = "servers are asked over dns://, tls:// or https://";
+        let advice = "servers are asked over dns://, tls://, https:// or quic://";
         return Err(cursor
             .error(format!("{scheme:?} is not supported as a destination protocol in forward: {word:?}; {advice}")));
     };

@@ -49,13 +49,15 @@ pub enum UpstreamTransport {
     Tls,
     /// DNS over HTTPS (RFC 8484).
     Https,
+    /// DNS over QUIC (RFC 9250).
+    Quic,
 }
 
 impl UpstreamTransport {
     fn port(self) -> u16 {
         match self {
             Self::Plain => 53,
-            Self::Tls => 853,
+            Self::Tls | Self::Quic => 853,
             Self::Https => 443,
         }
     }
@@ -67,6 +69,7 @@ impl UpstreamTransport {
             Some(("dns", rest)) => Some((Self::Plain, rest)),
             Some(("tls", rest)) => Some((Self::Tls, rest)),
             Some(("https", rest)) => Some((Self::Https, rest)),
+            Some(("quic", rest)) => Some((Self::Quic, rest)),
             Some(_) => None,
         }
     }
@@ -78,6 +81,7 @@ impl fmt::Display for UpstreamTransport {
             Self::Plain => "dns",
             Self::Tls => "tls",
             Self::Https => "https",
+            Self::Quic => "quic",
         })
     }
 }
@@ -93,7 +97,7 @@ impl To {
 }
 
 impl Text for To {
-    const WHAT: &'static str = "a server such as 192.0.2.1, [2001:db8::1]:5300, tls://9.9.9.9%dns.quad9.net, dns://ns.example.org or https://dns.example.org, \
+    const WHAT: &'static str = "a server such as 192.0.2.1, [2001:db8::1]:5300, tls://9.9.9.9%dns.quad9.net, dns://ns.example.org, https://dns.example.org or quic://9.9.9.9, \
                                 or a file such as /etc/resolv.conf";
 
     /// A word that may be a file or the name of a server is a file.
@@ -242,6 +246,10 @@ mod tests {
             "https://9.9.9.9",
             "https://9.9.9.9%dns.quad9.net:8443/dns-query",
             "https://dns.example.org/q",
+            "quic://9.9.9.9",
+            "quic://9.9.9.9%dns.quad9.net:8853",
+            "quic://2620:fe::fe",
+            "quic://dns.example.org",
             "fe80::1%eth0",
             "[fe80::1%eth0]:5300",
         ] {
@@ -266,6 +274,7 @@ mod tests {
             "https://a.org/q#x",
             "https://[2620:fe::fe",
             "https://[a.org]/q",
+            "quic://dns.example.org/q",
         ] {
             check(word, None);
         }
@@ -281,6 +290,6 @@ mod tests {
         let file = To::read("tls:///etc/resolv.conf").unwrap();
         assert_eq!((file.text().as_str(), file.transport()), ("tls:///etc/resolv.conf", UpstreamTransport::Tls));
         assert_eq!(To::read("resolv.conf"), Some(To::File(UpstreamTransport::Plain, "resolv.conf".into())));
-        assert_eq!(To::read("quic://192.0.2.1"), None);
+        assert_eq!(To::read("grpc://192.0.2.1"), None);
     }
 }
