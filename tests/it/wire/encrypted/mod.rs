@@ -5,6 +5,7 @@ mod https;
 mod quic;
 mod tls;
 mod tools;
+mod upstream;
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
