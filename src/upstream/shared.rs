@@ -13,6 +13,10 @@ use super::stream::{Keeping, Spent};
 use crate::dns::Budget;
 use crate::metrics::{ConnCache, Counter, Metrics};
 
+/// Questions on a connection at most; what is beyond waits. Servers let in 100 at the least (RFC 9113 section 6.5.2), and one that they
+/// have answered may count there a moment longer.
+const QUESTIONS_MAX: usize = 64;
+
 /// How questions are put to a server on a connection that takes many at a time.
 pub(super) trait Protocol: Send + Sync {
     /// What metrics call it.
@@ -37,6 +41,8 @@ pub(super) struct Shared<P: Protocol> {
     protocol: P,
     keeping: Keeping,
     kept: Mutex<Option<Kept<P::Connection>>>,
+    /// One permit for each question that may be under way.
+    places: Semaphore,
     /// Who has it begins a connection, for all who wait for it.
     turn: Semaphore,
     cache: ConnCache,
@@ -58,6 +64,13 @@ struct Open<C> {
     replies: AtomicU64,
 }
 
+impl<C> Open<C> {
+    /// Whether a question was answered on it.
+    fn was_used(&self) -> bool {
+        self.replies.load(Ordering::Relaxed) > 0
+    }
+}
+
 impl<P: Protocol> Shared<P> {
     /// No connection yet.
     pub fn new(protocol: P, server: SocketAddr, keeping: Keeping, metrics: &Metrics) -> Self {
@@ -66,6 +79,7 @@ impl<P: Protocol> Shared<P> {
             protocol,
             keeping,
             kept: Mutex::default(),
+            places: Semaphore::new(QUESTIONS_MAX),
             turn: Semaphore::new(1),
             cache: ConnCache::new(metrics, &to, P::NAME),
             mismatches: metrics.landfall_upstream_mismatches.with_label_values(&[&to]),
@@ -75,20 +89,19 @@ impl<P: Protocol> Shared<P> {
     /// Asks, and waits for the reply without end. The id of the question says nothing: the connection tells what is the reply.
     pub async fn ask(&self, question: Question, budget: &Budget) -> io::Result<Vec<u8>> {
         let question = question.without_id();
-        if let Some(open) = self.take() {
-            self.cache.hit();
-            match self.ask_over(&open, &question).await {
-                // A server may close a connection whenever it likes, which says nothing of it; what it says counts.
-                Err(error) if error.kind() != io::ErrorKind::InvalidData => {
-                    if !budget.take_message() {
-                        return Err(error);
-                    }
+        let _place = self.places.acquire().await.map_err(io::Error::other)?;
+        let open = self.open(budget).await?;
+        match self.ask_over(&open, &question).await {
+            // A server may close a connection that was used whenever it likes, which says nothing of it; what it says counts.
+            Err(error) if open.was_used() && error.kind() != io::ErrorKind::InvalidData => {
+                if !budget.take_message() {
+                    return Err(error);
                 }
-                outcome => return outcome,
+                let open = self.open(budget).await?;
+                self.ask_over(&open, &question).await
             }
+            outcome => outcome,
         }
-        let open = self.begin(budget).await?;
-        self.ask_over(&open, &question).await
     }
 
     async fn ask_over(&self, open: &Arc<Open<P::Connection>>, question: &Question) -> io::Result<Vec<u8>> {
@@ -103,8 +116,12 @@ impl<P: Protocol> Shared<P> {
         Ok(reply)
     }
 
-    /// A new connection, or one that another question has begun meanwhile: many questions do not make many handshakes.
-    async fn begin(&self, budget: &Budget) -> io::Result<Arc<Open<P::Connection>>> {
+    /// The connection, or a new one that others wait for as well: many questions do not make many handshakes.
+    async fn open(&self, budget: &Budget) -> io::Result<Arc<Open<P::Connection>>> {
+        if let Some(open) = self.take() {
+            self.cache.hit();
+            return Ok(open);
+        }
         let _turn = self.turn.acquire().await.map_err(io::Error::other)?;
         if let Some(open) = self.take() {
             self.cache.hit();
