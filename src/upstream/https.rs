@@ -25,6 +25,9 @@ const PATH: &str = "/dns-query";
 /// Octets of a message at most, as over TCP.
 const SIZE_MAX: usize = u16::MAX as usize;
 
+/// Octets that a connection takes before they are read: many answers at a time.
+const WINDOW: u32 = 4 << 20;
+
 /// Octets of the head of a response at most.
 const HEAD_SIZE_MAX: u32 = 16 * 1024;
 
@@ -73,7 +76,7 @@ impl Protocol for Https {
             return Err(invalid("the server does not speak HTTP/2"));
         }
         let mut builder = Builder::new();
-        builder.enable_push(false).max_header_list_size(HEAD_SIZE_MAX);
+        builder.enable_push(false).max_header_list_size(HEAD_SIZE_MAX).initial_connection_window_size(WINDOW);
         let (requests, connection) = builder.handshake(stream).await.map_err(io::Error::other)?;
         // Its errors are those of the questions on it.
         let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();

@@ -94,6 +94,7 @@ impl<P: Protocol> Shared<P> {
         match self.ask_over(&open, &question).await {
             // A server may close a connection that was used whenever it likes, which says nothing of it; what it says counts.
             Err(error) if open.was_used() && error.kind() != io::ErrorKind::InvalidData => {
+                self.forget(&open);
                 if !budget.take_message() {
                     return Err(error);
                 }
@@ -158,6 +159,14 @@ impl<P: Protocol> Shared<P> {
         }
     }
 
+    /// No question takes this connection any more.
+    fn forget(&self, open: &Arc<Open<P::Connection>>) {
+        let mut kept = self.lock();
+        if kept.as_ref().is_some_and(|kept| Arc::ptr_eq(&kept.open, open)) {
+            *kept = None;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Kept<P::Connection>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -172,11 +181,8 @@ struct Asked<'a, P: Protocol> {
 
 impl<P: Protocol> Drop for Asked<'_, P> {
     fn drop(&mut self) {
-        let is_silent = self.open.replies.load(Ordering::Relaxed) == self.replies_before;
-        let is_over = is_silent || P::has_ended(&self.open.connection);
-        let mut kept = self.shared.lock();
-        if is_over && kept.as_ref().is_some_and(|kept| Arc::ptr_eq(&kept.open, self.open)) {
-            *kept = None;
+        if self.open.replies.load(Ordering::Relaxed) == self.replies_before {
+            self.shared.forget(self.open);
         }
     }
 }

@@ -277,7 +277,7 @@ fn forward_takes_what_coredns_takes() {
     );
     assert_eq!((named.resolver.len(), named.doh_method), (2, DohMethod::Get));
     assert_eq!(forward("forward . dns://dns.google https://dns.google/q tls://dns.google:8853").to.len(), 3);
-    for scheme in ["quic", "grpc", "https3", "unix", "udp"] {
+    for scheme in ["grpc", "https3", "unix", "udp"] {
         let text = format!("forward . {scheme}://192.0.2.1");
         refused(&block(&text), &format!("\"{scheme}\" is not supported as a destination protocol in forward"));
     }
