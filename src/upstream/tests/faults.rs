@@ -135,7 +135,8 @@ async fn serve_https(stream: impl AsyncRead + AsyncWrite + Unpin) {
 
 /// The first question fails for this reason, None: when its time is over; the next one succeeds.
 async fn check(client: Client, reason: Option<&str>, what: &str) {
-    let error = client.ask_within(PATIENCE).await.expect_err(what);
+    let patience = if reason.is_some() { Duration::from_secs(20) } else { PATIENCE };
+    let error = client.ask_within(patience).await.expect_err(what);
     match (&error, reason) {
         (UpstreamError::Timeout { .. }, None) => {}
         (UpstreamError::Connect { source, .. }, Some(reason)) => {
