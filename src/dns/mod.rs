@@ -35,7 +35,8 @@ pub use transfer::{Records, Transfer};
 pub use type_mnemonic::{parse_type, type_mnemonic};
 use wire::data_of_octets;
 pub use wire::{
-    Malformed, Messages, NSID, Request, Signature, UpstreamMessage, encode, encode_question,
-    encode_question_without_edns, flag_words, parse_request, parse_signature, parse_upstream, smallest_ttl,
+    Malformed, Messages, NSID, OptRecord, Request, Signature, UpstreamMessage, encode, encode_question,
+    encode_question_without_edns, flag_words, opt_option, opt_record, parse_request, parse_signature, parse_upstream,
+    smallest_ttl,
 };
 pub use wire::{encode_notify, notify_reply};

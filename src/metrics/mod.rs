@@ -445,7 +445,7 @@ impl Metrics {
                 r,
                 "landfall_upstream_mismatches_total",
                 "Messages from upstreams that answer no question.",
-                &["to"],
+                &["to", "reason"],
             ),
             landfall_forward_shared: counter(
                 r,

@@ -3,6 +3,7 @@
 //! [`Exchange`] is the seam: the network stands behind it, or a script in tests. It hands over octets that belong to a
 //! question; [`scrub`] says which of the records in them are believed.
 
+mod cookie;
 mod https;
 mod network;
 mod notify;
@@ -103,6 +104,14 @@ pub enum UpstreamError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// It was not asked, for want of something on our side: file descriptors, ports, memory. This says nothing of it.
+    #[error("cannot ask {server}: this machine is short of sockets")]
+    Local {
+        /// The server.
+        server: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// What it sent is no answer to the question.
     #[error("cannot read the answer of {server}")]
     Malformed {
@@ -111,6 +120,13 @@ pub enum UpstreamError {
         /// What is wrong with it.
         source: Malformed,
     },
+}
+
+impl UpstreamError {
+    /// Whether the reason is on our side, and says nothing of the server.
+    pub fn is_own(&self) -> bool {
+        matches!(self, Self::Spent { .. } | Self::Local { .. })
+    }
 }
 
 /// A pending exchange.

@@ -1,10 +1,10 @@
 //! The network behind [`Exchange`].
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use nix::errno::Errno;
 use tracing::error;
 
 use super::https::Https;
@@ -21,7 +21,8 @@ use crate::metrics::Metrics;
 /// Sockets and connections to the servers of one `forward`. Other servers can be asked, too; nothing of that is kept.
 #[derive(Debug)]
 pub struct Network {
-    peers: ArcSwap<HashMap<Upstream, Arc<Peer>>>,
+    /// They are few: to look at each is less work than to hash.
+    peers: ArcSwap<Vec<(Upstream, Arc<Peer>)>>,
     settings: Settings,
 }
 
@@ -68,13 +69,15 @@ impl Network {
 
     async fn ask(&self, attempt: Attempt) -> io::Result<Vec<u8>> {
         let question = Question::new(attempt.message)?;
-        let kept = self.peers.load().get(&attempt.upstream).cloned();
+        let kept = find(&self.peers.load(), &attempt.upstream);
         let peer = match kept {
             Some(peer) => peer,
             None => Arc::new(self.settings.peer(&attempt.upstream)?),
         };
         match (&*peer, attempt.channel) {
-            (Peer::Plain { sockets, .. }, Channel::Udp) => sockets.ask(&question).await,
+            (Peer::Plain { sockets, connections }, Channel::Udp) => {
+                sockets.ask(question, connections, &attempt.budget).await
+            }
             (Peer::Plain { connections, .. }, _) | (Peer::Tls(connections), _) => {
                 connections.ask(question, &attempt.budget).await
             }
@@ -91,6 +94,7 @@ impl Exchange for Network {
             match tokio::time::timeout(timeout, self.ask(attempt)).await {
                 Ok(Ok(reply)) => Ok(reply),
                 Ok(Err(source)) if Spent::is_in(&source) => Err(UpstreamError::Spent { server }),
+                Ok(Err(source)) if is_own_shortage(&source) => Err(UpstreamError::Local { server, source }),
                 Ok(Err(source)) => Err(UpstreamError::Connect { server, source }),
                 Err(_) => Err(UpstreamError::Timeout { server, timeout }),
             }
@@ -99,11 +103,11 @@ impl Exchange for Network {
 
     fn prepare(&self, servers: &[Upstream]) {
         let before = self.peers.load_full();
-        let mut peers = HashMap::new();
+        let mut peers = Vec::new();
         for server in servers {
-            let kept = before.get(server).cloned();
+            let kept = find(&before, server);
             match kept.map_or_else(|| self.settings.peer(server).map(Arc::new), Ok) {
-                Ok(peer) => drop(peers.insert(server.clone(), peer)),
+                Ok(peer) => peers.push((server.clone(), peer)),
                 Err(error) => error!(server = %server.address, %error, "this server cannot be asked"),
             }
         }
@@ -120,7 +124,7 @@ impl Settings {
         let tls = self.tls.clone().ok_or_else(|| io::Error::other("TLS is not set up"));
         Ok(match upstream.transport {
             UpstreamTransport::Plain => Peer::Plain {
-                sockets: Sockets::new(server, keeping.source, metrics),
+                sockets: Sockets::new(server, keeping, metrics),
                 connections: Connections::new(server, None, *keeping, metrics),
             },
             UpstreamTransport::Tls => {
@@ -143,5 +147,35 @@ impl Settings {
 impl std::fmt::Debug for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Settings").field("keeping", &self.keeping).finish_non_exhaustive()
+    }
+}
+
+fn find(peers: &[(Upstream, Arc<Peer>)], wanted: &Upstream) -> Option<Arc<Peer>> {
+    peers.iter().find(|(upstream, _)| upstream == wanted).map(|(_, peer)| peer.clone())
+}
+
+/// Whether an error says that this machine has no more file descriptors, ports, buffers or memory; or not the source address.
+fn is_own_shortage(error: &io::Error) -> bool {
+    use Errno::{EADDRINUSE, EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS, ENOMEM};
+    let code = error.raw_os_error().map(Errno::from_raw);
+    matches!(code, Some(EADDRINUSE | EADDRNOTAVAIL | EMFILE | ENFILE | ENOBUFS | ENOMEM))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_machine_is_short_of_is_no_fault_of_the_server() {
+        for code in
+            [Errno::EMFILE, Errno::ENFILE, Errno::EADDRNOTAVAIL, Errno::EADDRINUSE, Errno::ENOBUFS, Errno::ENOMEM]
+        {
+            assert!(is_own_shortage(&code.into()), "{code}");
+        }
+        for code in [Errno::ECONNREFUSED, Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::ETIMEDOUT, Errno::ECONNRESET]
+        {
+            assert!(!is_own_shortage(&code.into()), "{code}");
+        }
+        assert!(!is_own_shortage(&io::ErrorKind::InvalidData.into()));
     }
 }

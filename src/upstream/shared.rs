@@ -82,7 +82,7 @@ impl<P: Protocol> Shared<P> {
             places: Semaphore::new(QUESTIONS_MAX),
             turn: Semaphore::new(1),
             cache: ConnCache::new(metrics, &to, P::NAME),
-            mismatches: metrics.landfall_upstream_mismatches.with_label_values(&[&to]),
+            mismatches: metrics.landfall_upstream_mismatches.with_label_values(&[&to, "foreign"]),
         }
     }
 

@@ -18,7 +18,10 @@ pub use request::{Request, parse_request};
 pub use response::{Messages, encode, flag_words};
 pub use signature::{Signature, parse_signature};
 pub use ttl::smallest_ttl;
-pub use upstream::{UpstreamMessage, data_of_octets, encode_question, encode_question_without_edns, parse_upstream};
+pub use upstream::{
+    OptRecord, UpstreamMessage, data_of_octets, encode_question, encode_question_without_edns, opt_option, opt_record,
+    parse_upstream,
+};
 
 /// Octets that are not a DNS message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,13 +1,20 @@
 //! Questions to other servers, and their answers.
 
-use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query as Question};
 use hickory_proto::rr::rdata::NULL;
-use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError, Restrict};
 
 use super::reader::Reader;
-use super::{EXTENDED_ERROR, HEADER, Malformed, UDP_SIZE_MAX, flag};
+use super::{EXTENDED_ERROR, HEADER, Malformed, OPT, UDP_SIZE_MAX, flag};
 use crate::dns::{Class, ExtendedError, Name, Query, RData, Record, RecordType, ResponseCode};
+
+/// DO, among the flags of OPT (RFC 3225 section 3).
+const DNSSEC_OK: u16 = 0x8000;
+
+/// Records that most sections have at most.
+const FEW: u16 = 8;
+
+/// Octets of most questions and of most replies.
+const QUESTION_ROOM: usize = 512;
 
 /// An answer of another server, parsed but not yet believed.
 #[derive(Debug, Clone)]
@@ -89,8 +96,8 @@ struct Opt {
 }
 
 fn read_records(decoder: &mut BinDecoder<'_>, count: u16) -> Result<Vec<Record>, Malformed> {
-    // The vector grows with what is there: counts are the sender's to choose.
-    let mut records = Vec::new();
+    // Beyond a few the vector grows with what is there: counts are the sender's to choose.
+    let mut records = Vec::with_capacity(count.min(FEW).into());
     for _ in 0..count {
         match read_entry(decoder)? {
             Entry::Record(record) => records.push(record),
@@ -130,13 +137,56 @@ fn read_entry(decoder: &mut BinDecoder<'_>) -> Result<Entry, Malformed> {
 
 /// The first extended error of the options. Options that are broken spoil nothing: none of them is needed.
 fn read_extended_error(options: &[u8]) -> Option<ExtendedError> {
+    let (code, text) = split_options(options)
+        .filter(|(code, _)| *code == EXTENDED_ERROR)
+        .find_map(|(_, option)| option.split_first_chunk())?;
+    let text = String::from_utf8_lossy(text).chars().filter(|c| !c.is_control()).collect();
+    Some(ExtendedError { code: u16::from_be_bytes(*code), text })
+}
+
+/// The options of OPT with their codes, until one is broken (RFC 6891 section 6.1.2).
+fn split_options(options: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     let mut reader = Reader::new(options);
-    while !reader.is_at_end() {
+    std::iter::from_fn(move || {
+        if reader.is_at_end() {
+            return None;
+        }
         let (code, length) = (reader.u16().ok()?, reader.u16().ok()?);
-        let option = reader.take(length.into()).ok()?;
-        if let (EXTENDED_ERROR, Some((code, text))) = (code, option.split_first_chunk()) {
-            let text = String::from_utf8_lossy(text).chars().filter(|c| !c.is_control()).collect();
-            return Some(ExtendedError { code: u16::from_be_bytes(*code), text });
+        Some((code, reader.take(length.into()).ok()?))
+    })
+}
+
+/// The first option of a code, of the options of OPT.
+pub fn opt_option(options: &[u8], code: u16) -> Option<&[u8]> {
+    split_options(options).find_map(|(found, option)| (found == code).then_some(option))
+}
+
+/// OPT of a message (RFC 6891 section 6.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OptRecord<'a> {
+    /// The upper bits of the response code.
+    pub upper_code: u8,
+    /// The options, as octets.
+    pub options: &'a [u8],
+}
+
+/// OPT of a message, which is read no further than to it. None: there is none before the message is broken.
+pub fn opt_record(packet: &[u8]) -> Option<OptRecord<'_>> {
+    let mut reader = Reader::new(packet);
+    let header = reader.header().ok()?;
+    for _ in 0..header.questions {
+        reader.skip_name().ok()?;
+        reader.take(4).ok()?;
+    }
+    let records = [header.answers, header.authority, header.additional].map(u32::from).iter().sum();
+    for _ in 0..records {
+        reader.skip_name().ok()?;
+        let record_type = reader.u16().ok()?;
+        let [_, _, upper_code, _, _, _] = reader.take(6).ok()?.first_chunk()?;
+        let length = reader.u16().ok()?;
+        let options = reader.take(length.into()).ok()?;
+        if record_type == OPT {
+            return Some(OptRecord { upper_code: *upper_code, options });
         }
     }
     None
@@ -179,35 +229,49 @@ impl From<DecodeError> for Malformed {
 }
 
 /// Writes the question of a client as we ask it of another server: RD, CD and DO are the client's, options are those of
-/// [`Query::upstream_options`], everything else is ours. The id is 0 until somebody sends it.
+/// [`Query::upstream_options`], everything else is ours. The id is 0 until somebody sends it; OPT is the end.
 pub fn encode_question(query: &Query) -> Vec<u8> {
-    let mut edns = Edns::new();
-    edns.set_max_payload(UDP_SIZE_MAX).set_dnssec_ok(query.dnssec_ok());
-    for (code, data) in &query.upstream_options {
-        edns.options_mut().insert(EdnsOption::Unknown(*code, data.clone()));
+    let mut octets = encode_without_opt(query, 1);
+    octets.push(0);
+    let flags = if query.dnssec_ok() { DNSSEC_OK } else { 0 };
+    [OPT, UDP_SIZE_MAX, 0, flags].iter().for_each(|number| octets.extend(number.to_be_bytes()));
+    let sizes = query.upstream_options.iter().map(|(_, data)| data.len() + 4);
+    // Options that are too many for any message are left out.
+    let size = u16::try_from(sizes.sum::<usize>()).unwrap_or_default();
+    octets.extend(size.to_be_bytes());
+    for (code, data) in query.upstream_options.iter().filter(|_| size > 0) {
+        octets.extend(code.to_be_bytes());
+        octets.extend((data.len() as u16).to_be_bytes());
+        octets.extend_from_slice(data);
     }
-    encode_with(query, Some(edns))
+    octets
 }
 
 /// The same without OPT, for servers that do not know EDNS (RFC 6891 section 6.2.2).
 pub fn encode_question_without_edns(query: &Query) -> Vec<u8> {
-    encode_with(query, None)
+    encode_without_opt(query, 0)
 }
 
-fn encode_with(query: &Query, edns: Option<Edns>) -> Vec<u8> {
-    let mut message = Message::new(0, MessageType::Query, OpCode::Query);
-    message.metadata.recursion_desired = query.recursion_desired;
-    message.metadata.checking_disabled = query.checking_disabled;
-    let mut question = Question::query(query.name.clone(), query.record_type);
-    question.set_query_class(query.class);
-    message.add_query(question);
-    message.edns = edns;
-    // A question of one name always fits; an empty message would be refused by whoever gets it.
-    message.to_vec().unwrap_or_default()
+/// Header and question, in a buffer that has room for the reply, too.
+fn encode_without_opt(query: &Query, additional: u16) -> Vec<u8> {
+    let mut octets = Vec::with_capacity(QUESTION_ROOM);
+    let is_set = |is_set: bool, flag: u16| if is_set { flag } else { 0 };
+    let flags = is_set(query.recursion_desired, flag::RD) | is_set(query.checking_disabled, flag::CD);
+    [0, flags, 1, 0, 0, additional].iter().for_each(|number| octets.extend(number.to_be_bytes()));
+    for label in query.name.iter() {
+        octets.push(label.len() as u8);
+        octets.extend_from_slice(label);
+    }
+    octets.push(0);
+    octets.extend(u16::from(query.record_type).to_be_bytes());
+    octets.extend(u16::from(query.class).to_be_bytes());
+    octets
 }
 
 #[cfg(test)]
 mod tests {
+    use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query as Question};
+    use hickory_proto::rr::rdata::opt::EdnsOption;
     use proptest::prelude::*;
 
     use super::*;
@@ -233,7 +297,7 @@ mod tests {
         octets
     }
 
-    const OPT: [u8; 11] = [0, 0, 41, 4, 208, 1, 0, 0, 0, 0, 0];
+    const OPT_RECORD: [u8; 11] = [0, 0, 41, 4, 208, 1, 0, 0, 0, 0, 0];
 
     /// Reads an answer section of one record.
     fn answer(record_type: u16, data: &[u8]) -> Result<RData, Malformed> {
@@ -243,8 +307,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_with_its_flags_and_sections() {
-        let rest =
-            [&record(1, &[192, 0, 2, 1])[..], &record(2, &[0xc0, 12]), &record(1, &[192, 0, 2, 2]), &OPT].concat();
+        let rest = [&record(1, &[192, 0, 2, 1])[..], &record(2, &[0xc0, 12]), &record(1, &[192, 0, 2, 2]), &OPT_RECORD]
+            .concat();
         let message = parse_upstream(&packet(0x86a3, [1, 1, 1, 2], &rest)).unwrap();
         let name = Name::from_ascii("a.").unwrap();
         assert_eq!((message.id, message.question), (0xabcd, (name.clone(), RecordType::A, Class::IN)));
@@ -282,12 +346,12 @@ mod tests {
     #[test]
     fn counts_are_true_and_opt_is_one_in_its_place() {
         let address = record(1, &[192, 0, 2, 1]);
-        let two = [OPT, OPT].concat();
+        let two = [OPT_RECORD, OPT_RECORD].concat();
         for (counts, rest) in [
             ([1, 2, 0, 0], &address[..]),
             ([1, 65535, 65535, 65535], &address),
-            ([1, 1, 0, 0], &OPT),
-            ([1, 0, 1, 0], &OPT),
+            ([1, 1, 0, 0], &OPT_RECORD),
+            ([1, 0, 1, 0], &OPT_RECORD),
             ([1, 0, 0, 2], &two),
         ] {
             assert!(parse_upstream(&packet(0x8180, counts, rest)).is_err(), "{counts:?}");
@@ -297,7 +361,7 @@ mod tests {
     #[test]
     fn an_extended_error_comes_along_and_broken_options_do_not_matter() {
         let check = |options: &[u8], expected: Option<(u16, &str)>| {
-            let opt = [&OPT[..9], &[0, options.len() as u8], options].concat();
+            let opt = [&OPT_RECORD[..9], &[0, options.len() as u8], options].concat();
             let message = parse_upstream(&packet(0x8182, [1, 0, 0, 1], &opt)).unwrap();
             let found = message.extended_error.as_ref().map(|error| (error.code, error.text.as_str()));
             assert_eq!((message.has_opt, found), (true, expected), "{options:?}");
@@ -347,7 +411,74 @@ mod tests {
         assert!(answer(5, &name(127)).is_err());
     }
 
+    /// What hickory-proto writes.
+    fn model(query: &Query, has_edns: bool) -> Vec<u8> {
+        let mut message = Message::new(0, MessageType::Query, OpCode::Query);
+        message.metadata.recursion_desired = query.recursion_desired;
+        message.metadata.checking_disabled = query.checking_disabled;
+        let mut question = Question::query(query.name.clone(), query.record_type);
+        question.set_query_class(query.class);
+        message.add_query(question);
+        let mut edns = Edns::new();
+        edns.set_max_payload(UDP_SIZE_MAX).set_dnssec_ok(query.dnssec_ok());
+        for (code, data) in &query.upstream_options {
+            edns.options_mut().insert(EdnsOption::Unknown(*code, data.clone()));
+        }
+        message.edns = has_edns.then_some(edns);
+        message.to_vec().unwrap()
+    }
+
+    #[test]
+    fn opt_is_found_behind_other_records() {
+        let address = record(1, &[192, 0, 2, 1]);
+        let opt = [&OPT_RECORD[..10], &[6, 0, 10, 0, 2, 1, 2]].concat();
+        let check = |counts: [u16; 4], rest: &[u8], expected: Option<&[u8]>| {
+            let packet = packet(0x8180, counts, rest);
+            assert_eq!(
+                opt_record(&packet).map(|opt| (opt.upper_code, opt.options)),
+                expected.map(|options| (1, options))
+            );
+        };
+        check([1, 1, 0, 1], &[&address[..], &opt].concat(), Some(&[0, 10, 0, 2, 1, 2]));
+        check([1, 0, 0, 2], &[&opt[..], &address].concat(), Some(&[0, 10, 0, 2, 1, 2]));
+        check([1, 1, 0, 0], &address, None);
+        check([1, 1, 0, 1], &address, None);
+        check([1, 0, 0, 1], &opt[..16], None);
+        assert_eq!(opt_option(&[0, 10, 0, 2, 1, 2], 10), Some(&[1, 2][..]));
+        assert_eq!(opt_option(&[0, 3, 0, 0, 0, 10, 0, 1, 5], 10), Some(&[5][..]));
+        assert_eq!(opt_option(&[0, 3, 0, 9, 0, 10, 0, 1, 5], 10), None);
+    }
+
+    #[test]
+    fn options_that_fit_into_no_message_are_left_out() {
+        let question = Query::of_our_own(Name::from_ascii("a.").unwrap(), RecordType::A);
+        let query = Query { upstream_options: vec![(1, vec![0; 40_000]); 2], ..question.clone() };
+        assert_eq!(encode_question(&query), encode_question(&question));
+    }
+
     proptest! {
+        #[test]
+        fn a_question_is_what_hickory_makes_of_it(
+            labels in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..30), 0..8),
+            (record_type, class) in (any::<u16>(), any::<u16>()),
+            (recursion_desired, checking_disabled, dnssec_ok) in any::<(bool, bool, bool)>(),
+            upstream_options in prop::collection::vec((any::<u16>(), prop::collection::vec(any::<u8>(), 0..40)), 0..4),
+        ) {
+            let mut name = Name::from_labels(labels).unwrap();
+            name.set_fqdn(true);
+            let edns = crate::dns::Edns { udp_size: 512, dnssec_ok, options: Vec::new() };
+            let query = Query {
+                class: class.into(),
+                recursion_desired,
+                checking_disabled,
+                edns: Some(edns),
+                upstream_options,
+                ..Query::of_our_own(name, record_type.into())
+            };
+            prop_assert_eq!(encode_question(&query), model(&query, true));
+            prop_assert_eq!(encode_question_without_edns(&query), model(&query, false));
+        }
+
         #[test]
         fn no_octets_panic(octets in prop::collection::vec(any::<u8>(), 0..400)) {
             let _ = parse_upstream(&octets);
@@ -355,7 +486,7 @@ mod tests {
 
         #[test]
         fn no_mutation_of_an_answer_panics(changes in prop::collection::vec((any::<usize>(), any::<u8>()), 1..4)) {
-            let rest = [&record(5, &[1, b'b', 0xc0, 12])[..], &record(6, &[0; 22]), &record(1, &[192, 0, 2, 2]), &OPT].concat();
+            let rest = [&record(5, &[1, b'b', 0xc0, 12])[..], &record(6, &[0; 22]), &record(1, &[192, 0, 2, 2]), &OPT_RECORD].concat();
             let mut octets = packet(0x8180, [1, 1, 1, 2], &rest);
             for (at, value) in changes {
                 let at = at % octets.len();

@@ -229,6 +229,7 @@ impl Forward {
         });
         match &outcome {
             Ok(_) => self.prober.note_answer(server),
+            Err(error) if error.is_own() => {}
             Err(_) => self.prober.start(server),
         }
         outcome
@@ -264,9 +265,10 @@ fn nobody_answered(server: &Arc<Server>, error: &UpstreamError) -> Outcome {
     let code = match error {
         UpstreamError::Timeout { .. } | UpstreamError::Spent { .. } => NO_REACHABLE_AUTHORITY,
         UpstreamError::Connect { .. } | UpstreamError::Malformed { .. } => NETWORK_ERROR,
+        UpstreamError::Local { .. } => OTHER,
     };
     let answer = Answer::serv_fail(told(error)).with_extended_error(code, error.to_string());
-    let fate = if matches!(error, UpstreamError::Spent { .. }) { Fate::Own } else { Fate::Remembered };
+    let fate = if error.is_own() { Fate::Own } else { Fate::Remembered };
     Outcome { answer: answer.by(NAME), server: Some(server.clone()), fate }
 }
 

@@ -17,7 +17,7 @@ use crate::config::directive;
 use crate::dns::{Query, RecordType, encode_question};
 use crate::metrics::Metrics;
 use crate::task::Tasks;
-use crate::upstream::{Attempt, Channel, Exchange};
+use crate::upstream::{Attempt, Channel, Exchange, UpstreamError};
 
 /// How long a probe waits for its answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -100,10 +100,11 @@ impl Probe {
             tokio::select! {
                 biased;
                 () = server.answered() => return,
-                _ = ticks.tick() => probes.push(self.is_answered(server)),
-                Some(is_answered) = probes.next() => match is_answered {
-                    true => return self.note_answer(server),
-                    false => self.note_failure(server),
+                _ = ticks.tick() => probes.push(self.ask(server)),
+                Some(outcome) = probes.next() => match outcome {
+                    Ok(_) => return self.note_answer(server),
+                    Err(error) if error.is_own() => {}
+                    Err(_) => self.note_failure(server),
                 },
             }
         }
@@ -128,7 +129,7 @@ impl Probe {
     }
 
     /// Any answer will do.
-    async fn is_answered(&self, server: &Server) -> bool {
+    async fn ask(&self, server: &Server) -> Result<Vec<u8>, UpstreamError> {
         let attempt = Attempt {
             upstream: server.upstream().clone(),
             channel: server.channel(self.plain),
@@ -136,6 +137,6 @@ impl Probe {
             timeout: TIMEOUT,
             budget: Arc::default(),
         };
-        self.exchange.exchange(attempt).await.is_ok()
+        self.exchange.exchange(attempt).await
     }
 }

@@ -26,6 +26,8 @@ enum Does {
     /// Without OPT.
     KnowNoEdns,
     Refuse,
+    /// It is not asked: this machine has no socket left.
+    Lack,
     Nothing,
 }
 
@@ -64,7 +66,7 @@ impl Script {
             Does::Truncate => encode(&query, &relayed(ResponseCode::NoError).with_truncated(true)),
             Does::KnowNoEdns => encode(&with_opt(None), &relayed(ResponseCode::FormErr)),
             Does::Confuse => encode(&Query { record_type: RecordType::MX, ..query }, &relayed(ResponseCode::NoError)),
-            Does::Garbage | Does::Refuse | Does::Nothing => vec![0xff; 40],
+            Does::Garbage | Does::Refuse | Does::Lack | Does::Nothing => vec![0xff; 40],
         }
     }
 }
@@ -94,6 +96,7 @@ impl Exchange for Script {
                 Does::Refuse => {
                     Err(UpstreamError::Connect { server, source: std::io::ErrorKind::ConnectionRefused.into() })
                 }
+                Does::Lack => Err(UpstreamError::Local { server, source: std::io::ErrorKind::OutOfMemory.into() }),
                 Does::AnswerAfter(time) if time > attempt.timeout => {
                     sleep(attempt.timeout).await;
                     Err(UpstreamError::Timeout { server, timeout: attempt.timeout })
@@ -379,6 +382,22 @@ async fn when_all_are_down_each_is_tried_now_and_then_and_the_others_fail_at_onc
     }
     assert_eq!((asked.len(), asked.into_iter().collect()), (4 * 3, BTreeSet::from([1, 2, 3])));
     assert_eq!(stage.metrics.forward_healthcheck_broken.get(), 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_this_machine_lacks_is_no_failure_of_the_server() {
+    let start = Instant::now();
+    let lacking = stage(&config(1), move |_, _| if start.elapsed().is_zero() { Does::Lack } else { FINE });
+    assert_eq!(lacking.ask(&query()).await.0, ResponseCode::ServFail);
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(lacking.ask(&query()).await.0, ResponseCode::NoError, "it is not remembered");
+    assert!(lacking.script.probes.lock().unwrap().is_empty());
+    let is_probe = |attempt: &Attempt| attempt.timeout == Duration::from_secs(1);
+    let probed = stage(&config(1), move |attempt, _| if is_probe(attempt) { Does::Lack } else { Does::Refuse });
+    probed.ask(&query()).await;
+    sleep(Duration::from_secs(5)).await;
+    assert!(!probed.script.probes.lock().unwrap().is_empty());
+    assert!(!probed.metrics.render().contains("healthcheck_failures_total{"));
 }
 
 #[tokio::test(start_paused = true)]

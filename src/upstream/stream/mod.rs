@@ -116,7 +116,7 @@ impl Connections {
             slots: Arc::new(Semaphore::new(bounds.connections)),
             changed: Arc::default(),
             cache: ConnCache::new(metrics, &to, proto),
-            mismatches: metrics.landfall_upstream_mismatches.with_label_values(&[&to]),
+            mismatches: metrics.landfall_upstream_mismatches.with_label_values(&[&to, "foreign"]),
         }
     }
 

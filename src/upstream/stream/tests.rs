@@ -32,7 +32,7 @@ async fn answer(stream: &mut (impl AsyncWrite + Unpin), mut question: Vec<u8>) {
 /// A connection in memory, what it counts wrong replies in, and the other end of it.
 fn connection() -> (Connection, Counter, DuplexStream) {
     let (near, far) = duplex(1 << 16);
-    let mismatches = Metrics::new().landfall_upstream_mismatches.with_label_values(&["memory"]);
+    let mismatches = Metrics::new().landfall_upstream_mismatches.with_label_values(&["memory", "foreign"]);
     (Connection::begin(async { Ok(Box::new(near) as _) }, (), mismatches.clone()), mismatches, far)
 }
 

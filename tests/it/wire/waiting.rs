@@ -46,6 +46,7 @@ impl Upstream {
             while !is_gone.load(Ordering::Relaxed) {
                 if let Ok((length, client)) = socket.recv_from(&mut octets) {
                     let (name, reply) = reply(&octets[..length]);
+                    let name = name.to_ascii_lowercase();
                     asked.fetch_add(usize::from(name.ends_with(".fast.")), Ordering::Relaxed);
                     waiting.push(((name.ends_with(".slow."), reply), client));
                 }
