@@ -95,8 +95,6 @@ pub struct Assembly {
 pub struct Refresh {
     /// Its pipeline.
     pub pipeline: Arc<Pipeline>,
-    /// Where that asks for other names.
-    pub router: Arc<Router>,
     /// The questions.
     pub queue: RefreshQueue,
 }
@@ -193,7 +191,6 @@ pub enum AssembleError {
 pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assembly, AssembleError> {
     let mut assembly = Assembly::default();
     let mut zones: BTreeMap<Endpoint, Vec<Zone>> = BTreeMap::new();
-    let mut queues = Vec::new();
     for (block, server) in config.servers.iter().enumerate() {
         let place_error = |source| {
             let zone = server.keys.first().map(|key| key.zone.clone()).unwrap_or_default();
@@ -212,7 +209,7 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
             if let Some(cache) = &pipeline.cache {
                 assembly.memories.insert(memory, cache.memory());
             }
-            queues.push((address, pipeline.clone(), queue));
+            assembly.refreshes.push(Refresh { pipeline: pipeline.clone(), queue });
             // What is not forwarded cannot come back.
             let is_plain = address.scheme == Scheme::Dns;
             if let (Some(_), Some(forward)) = (&pipeline.loop_detection, server.forward.first().filter(|_| is_plain)) {
@@ -244,11 +241,6 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
             Prometheus::new(environment.metrics.clone(), address.label(), "dropped".to_owned(), String::new())
         });
         assembly.routers.insert(address, Arc::new(Router::new(zones, dropped)));
-    }
-    for (address, pipeline, queue) in queues {
-        if let Some(router) = assembly.routers.get(&address).cloned() {
-            assembly.refreshes.push(Refresh { pipeline, router, queue });
-        }
     }
     Ok(assembly)
 }
@@ -295,8 +287,8 @@ fn view_label(server: &ServerBlock) -> String {
     server.view.as_ref().map(|view| view.name.clone()).unwrap_or_default()
 }
 
-/// All that the answers in a cache depend on: where it is, its settings, and what this server knows itself behind it, which a
-/// remembered answer of another server must not hide. Servers that are asked may change: their answers stay as long as they said.
+/// All that the answers in a cache depend on: where it is, its settings, and what changes answers behind it. What this server knows
+/// itself is asked for before the cache; and servers that are asked may change: their answers stay as long as they said.
 fn memory_key(server: &ServerBlock, label: &str) -> String {
     let behind = ServerBlock {
         keys: server.keys.clone(),
@@ -304,13 +296,6 @@ fn memory_key(server: &ServerBlock, label: &str) -> String {
         cache: server.cache.clone(),
         header: server.header,
         minimal: server.minimal,
-        template: server.template.clone(),
-        hosts: server.hosts.clone(),
-        k8s_external: server.k8s_external.clone(),
-        kubernetes: server.kubernetes.clone(),
-        root: server.root.clone(),
-        file: server.file.clone(),
-        auto: server.auto.clone(),
         ..ServerBlock::default()
     };
     format!("{label} {behind:?}")

@@ -10,7 +10,7 @@ use super::acl::Acl;
 use super::any;
 use super::auto::Auto;
 use super::autopath::Autopath;
-use super::cache::Cache;
+use super::cache::{AskedAgain, Cache, Moment};
 use super::cancel::Cancel;
 use super::chaos::Chaos;
 use super::dns64::Dns64;
@@ -33,6 +33,9 @@ use super::view::View;
 use super::whoami::Whoami;
 use crate::config::directive;
 use crate::dns::{Answer, Class, Edns, Metadata, Query, RecordType, Transport};
+
+/// What `errors` logs where a block has no plugin that could answer.
+const NO_NEXT_PLUGIN: &str = "no next plugin found";
 
 /// The plugins of one server block. Made once by assembly; only caches, upstream health and counters change inside.
 #[derive(Debug, Default)]
@@ -228,8 +231,7 @@ impl Pipeline {
             return answer;
         }
         let is_local = self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serves(&query.name));
-        let is_forwarded = !is_local && self.forward.iter().any(|forward| forward.covers(&query.name));
-        Answer::refused().with_recursion_available(is_forwarded)
+        Answer::refused().with_recursion_available(!is_local && self.is_forwarded(query))
     }
 
     /// Whole zones: `transfer` says who gets them.
@@ -239,43 +241,80 @@ impl Pipeline {
         transfer.answer(query, sources)
     }
 
+    /// What this server knows itself is asked for before what is remembered of others, so that nothing remembered hides a Service or
+    /// a host that came later. Unlike CoreDNS, whose cache stands before all of them.
     async fn answer_from_cache(&self, query: &Query, router: &Router) -> Answer {
-        let Some(cache) = &self.cache else {
-            return self.answer_afresh(query, router).await;
-        };
-        if let Some(answer) = cache.get(query, Instant::now().into_std()) {
+        let changed = self.header.as_ref().map(|header| header.of_query(query));
+        let asked = changed.as_ref().unwrap_or(query);
+        if let Some(answer) = self.answer_of_our_own(asked, router).await {
+            let answer = self.trim(query, answer);
+            return match &self.cache {
+                Some(cache) => cache.limit(query, answer),
+                None => answer,
+            };
+        }
+        let Some(cache) = &self.cache else { return self.answer_of_others(query, asked).await };
+        let at = self.moment();
+        if let Some(answer) = cache.get(query, at) {
             return answer;
         }
-        let afresh = self.answer_afresh(query, router);
-        let answer = match cache.patience(query, Instant::now().into_std()) {
-            None => afresh.await,
-            Some(patience) => match timeout(patience, afresh).await {
-                Ok(answer) => answer,
-                Err(_) => {
-                    let stale = cache.give_up_waiting(query, Instant::now().into_std());
-                    return stale.unwrap_or_else(|| Answer::serv_fail("no answer in time"));
-                }
+        let answer = match cache.patience(query, at) {
+            None => Some(self.answer_of_others(query, asked).await),
+            // What has expired is better than to be refused.
+            Some(_) if !query.may_wait => None,
+            Some(patience) => match cache.ask_aside(query, at) {
+                Some(reply) => reply.within(patience).await,
+                None => timeout(patience, self.answer_of_others(query, asked)).await.ok(),
             },
         };
-        cache.put(query, answer, Instant::now().into_std())
-    }
-
-    /// Asks what is behind the cache, which keeps the answer.
-    pub async fn refresh(&self, query: &Query, router: &Router) {
-        let Some(cache) = &self.cache else { return };
-        let mut answer = self.answer_afresh(query, router).await;
-        if answer.is_truncated() && query.transport == Transport::Udp {
-            // What is remembered may have come over TCP, and nobody waits for this.
-            let whole = Query { transport: Transport::Tcp, ..query.clone() };
-            answer = self.answer_afresh(&whole, router).await;
+        match answer {
+            Some(answer) => cache.put(query, answer, later(at)),
+            None => {
+                let stale = cache.give_up_waiting(query, later(at));
+                stale.unwrap_or_else(|| Answer::serv_fail("no answer in time"))
+            }
         }
-        cache.renew(query, answer, Instant::now().into_std());
     }
 
-    /// What is behind the cache: `header` and `minimal` change what the plugins say.
-    async fn answer_afresh(&self, query: &Query, router: &Router) -> Answer {
+    /// Asks other servers what the cache wants to know again, and goes on when nobody waits for the answer any more.
+    pub async fn refresh(&self, again: AskedAgain) {
+        let Some(cache) = &self.cache else { return };
+        let query = &again.query;
         let changed = self.header.as_ref().map(|header| header.of_query(query));
-        let mut answer = self.answer_from_plugins(changed.as_ref().unwrap_or(query), router).await;
+        let asked = changed.as_ref().unwrap_or(query);
+        let at = self.moment();
+        let mut answer = self.answer_of_others(query, asked).await;
+        if answer.is_truncated() && asked.transport == Transport::Udp {
+            // What is remembered may have come over TCP.
+            let whole = Query { transport: Transport::Tcp, ..asked.clone() };
+            answer = self.answer_of_others(query, &whole).await;
+        }
+        if let Some((query, answer)) = again.give(answer) {
+            cache.renew(&query, answer, later(at));
+        }
+    }
+
+    /// Now, for the cache.
+    fn moment(&self) -> Moment {
+        Moment { time: Instant::now().into_std(), epoch: self.forward.iter().map(Forward::recoveries).sum() }
+    }
+
+    /// Asks other servers `asked`, which `header` made of the query.
+    async fn answer_of_others(&self, query: &Query, asked: &Query) -> Answer {
+        let mut passed_on = None;
+        for forward in self.forward.iter().filter(|forward| forward.covers(&asked.name)) {
+            let answer = forward.answer(asked).await;
+            let is_passed_on = forward.passes_on(&answer);
+            passed_on = Some(answer);
+            if !is_passed_on {
+                break;
+            }
+        }
+        self.trim(query, passed_on.unwrap_or_else(|| Answer::serv_fail(NO_NEXT_PLUGIN)))
+    }
+
+    /// `minimal` and `header` change what the plugins behind them say.
+    fn trim(&self, query: &Query, mut answer: Answer) -> Answer {
         if self.minimal {
             query.explain("minimal", || "a positive answer has its answer section only".to_owned());
             minimal::reduce(&mut answer);
@@ -289,49 +328,49 @@ impl Pipeline {
         }
     }
 
-    async fn answer_from_plugins(&self, query: &Query, router: &Router) -> Answer {
+    /// What this server knows itself; None: other servers are to be asked.
+    async fn answer_of_our_own(&self, query: &Query, router: &Router) -> Option<Answer> {
         if let Some(answer) = template::lookup(&self.template, query, router).await {
-            return answer;
+            return Some(answer);
         }
         if let Some(answer) = self.hosts.as_ref().and_then(|hosts| hosts.lookup(query)) {
-            return answer;
+            return Some(answer);
         }
         if let (Some(external), Some(kubernetes)) = (&self.k8s_external, &self.kubernetes)
             && let Some(answer) = external.lookup(query, kubernetes, router).await
         {
-            return answer;
+            return Some(answer);
         }
         if let Some(kubernetes) = &self.kubernetes
             && let Some(answer) = kubernetes.lookup(query, router).await
         {
-            return answer;
+            return Some(answer);
         }
         if let Some(file) = &self.file
             && let Some(answer) = file.lookup(query, router).await
         {
-            return answer;
+            return Some(answer);
         }
         for auto in &self.auto {
             if let Some(answer) = auto.lookup(query, router).await {
-                return answer;
+                return Some(answer);
             }
         }
         if let Some(answer) = self.loop_detection.as_ref().and_then(|detection| detection.lookup(query)) {
-            return answer;
+            return Some(answer);
         }
-        let mut passed_on = None;
-        for forward in &self.forward {
-            if forward.covers(&query.name) {
-                let answer = forward.answer(query).await;
-                if !forward.passes_on(&answer) {
-                    return answer;
-                }
-                passed_on = Some(answer);
-            }
+        match self.is_forwarded(query) {
+            true => None,
+            false => Some(self.last_word(query, router).await),
         }
-        if let Some(answer) = passed_on {
-            return answer;
-        }
+    }
+
+    fn is_forwarded(&self, query: &Query) -> bool {
+        self.forward.iter().any(|forward| forward.covers(&query.name))
+    }
+
+    /// The answer where nobody else is asked.
+    async fn last_word(&self, query: &Query, router: &Router) -> Answer {
         if let Some(whoami) = &self.whoami {
             return whoami.answer(query);
         }
@@ -344,7 +383,7 @@ impl Pipeline {
             None if self.file.is_some() || !self.auto.is_empty() => Answer::refused(),
             None => {
                 query.explain("server", || "no plugin is left that could answer: SERVFAIL".to_owned());
-                Answer::serv_fail("no next plugin found")
+                Answer::serv_fail(NO_NEXT_PLUGIN)
             }
         }
     }
@@ -372,4 +411,9 @@ impl Pipeline {
             log.observe(query, answer, reply, took);
         }
     }
+}
+
+/// The time when an answer has come, to a question that was asked at `at`.
+fn later(at: Moment) -> Moment {
+    Moment { time: Instant::now().into_std(), ..at }
 }

@@ -6,10 +6,11 @@ mod rewrite;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Loaded, Surroundings, read, text};
 use crate::config::ServerBlock;
-use crate::config::directive::DohMethod;
+use crate::config::directive::{DohMethod, ServeStale};
 
 /// Some files and variables.
 struct Desk;
@@ -231,7 +232,17 @@ fn cache_takes_what_coredns_takes() {
     refused(&block("cache {\nserve_stale 1h verify 1s 30s 6m\n}"), "at most 5m");
     refused(&block("cache {\nserve_stale 1h immediate 30s 1m 1m\n}"), "no further value");
     refused(&block("cache {\nserve_stale_policy fresh\n}"), "prefer_positive, not \"fresh\"");
+    let stale = |words: &str| cache(&format!("cache {{\nserve_stale {words}\n}}")).serve_stale.unwrap();
+    // RFC 8767 section 5: the client response timer, and the TTL of stale data.
+    let advised = ServeStale { verify: true, timeout: Duration::from_millis(1800), ..ServeStale::default() };
+    assert_eq!((advised.ttl.as_secs(), advised.duration.as_secs()), (30, 3600));
+    assert_eq!([stale(""), stale("1h"), stale("1h verify")], [advised; 3]);
+    assert_eq!(stale("1h immediate"), ServeStale { verify: false, ..advised });
+    assert_eq!(stale("1h immediate 0s"), ServeStale { verify: false, ttl: Duration::ZERO, ..advised });
     for times in [
+        "verify",
+        "immediate",
+        "verify 0s",
         "verify 100ms",
         "verify 100ms 30s",
         "verify 100ms 30s 1m",

@@ -77,26 +77,31 @@ pub struct ServeStale {
     /// How long after its end an answer is served.
     #[serde_as(as = "AsText")]
     pub duration: Duration,
-    /// How long the source may take with `verify` before the expired answer serves; None: as long as it takes.
-    #[serde_as(as = "Option<AsText>")]
-    #[serde(skip_serializing_if = "is_default")]
-    pub timeout: Option<Duration>,
+    /// Ask the source first, and serve the expired answer if it fails or takes too long; otherwise the expired answer serves at once, while
+    /// the source is asked.
+    pub verify: bool,
+    /// How long the source may take with `verify` before the expired answer serves; 0: as long as it takes.
+    #[serde_as(as = "AsText")]
+    pub timeout: Duration,
     /// The TTL of an expired answer.
     #[serde_as(as = "AsText")]
-    #[serde(skip_serializing_if = "is_default")]
     pub ttl: Duration,
     /// How long a source that failed is not asked again; None: as long as `servfail` says.
     #[serde_as(as = "Option<AsText>")]
     #[serde(skip_serializing_if = "is_default")]
     pub recheck: Option<Duration>,
-    /// Ask the source first, and serve the expired answer only if it does not answer.
-    #[serde(skip_serializing_if = "is_default")]
-    pub verify: bool,
 }
 
 impl Default for ServeStale {
+    /// The client response timer and the TTL are those that RFC 8767 sections 4 and 5 advise.
     fn default() -> Self {
-        Self { duration: Duration::from_secs(3600), timeout: None, ttl: Duration::ZERO, recheck: None, verify: false }
+        Self {
+            duration: Duration::from_secs(3600),
+            verify: true,
+            timeout: Duration::from_millis(1800),
+            ttl: Duration::from_secs(30),
+            recheck: None,
+        }
     }
 }
 
@@ -145,9 +150,9 @@ impl Directive for Cache {
             },
             Opt {
                 syntax: "serve_stale [DURATION] [immediate [TTL [RECHECK]] | verify [TIMEOUT [TTL [RECHECK]]]]",
-                meaning: "expired answers serve while the source is asked again (`immediate`), or if the source fails or takes longer than TIMEOUT (`verify`), with \
-                          this TTL; a source that failed is left alone for RECHECK, at most 5m",
-                default: "off; 1h immediate 0s, RECHECK as `servfail`",
+                meaning: "expired answers serve if the source fails or takes longer than TIMEOUT (`verify`; 0s: however long it takes), or while it is asked again \
+                          (`immediate`), with this TTL; a source that failed or took too long is left alone for RECHECK, at most 5m",
+                default: "off; 1h verify 1.8s 30s, RECHECK as `servfail`",
             },
             Opt {
                 syntax: "serve_stale_policy prefer_positive",
@@ -341,13 +346,10 @@ fn lower_side(cursor: &mut Cursor<'_>, default: CacheSide) -> Result<CacheSide, 
 impl ServeStale {
     /// The words of the option.
     pub fn words(&self) -> Vec<String> {
-        let mut words = vec!["serve_stale".to_owned(), self.duration.text()];
-        words.push(if self.verify { "verify" } else { "immediate" }.to_owned());
-        // What is behind cannot be said without what is before.
-        let has_times = !self.ttl.is_zero() || self.recheck.is_some();
-        let timeout = self.timeout.or((self.verify && has_times).then_some(Duration::ZERO));
-        words.extend(timeout.map(|timeout| timeout.text()));
-        words.extend(has_times.then(|| self.ttl.text()));
+        let mode = if self.verify { "verify" } else { "immediate" };
+        let mut words = vec!["serve_stale".to_owned(), self.duration.text(), mode.to_owned()];
+        words.extend(self.verify.then(|| self.timeout.text()));
+        words.push(self.ttl.text());
         words.extend(self.recheck.map(|recheck| recheck.text()));
         words
     }
@@ -372,7 +374,7 @@ fn lower_serve_stale(cursor: &mut Cursor<'_>) -> Result<ServeStale, CorefileErro
     };
     let mut times = rest.iter();
     if let Some(timeout) = times.next().filter(|_| stale.verify) {
-        stale.timeout = Some(duration(timeout, "the timeout of serve_stale")?).filter(|timeout| !timeout.is_zero());
+        stale.timeout = duration(timeout, "the timeout of serve_stale")?;
     } else {
         times = rest.iter();
     }

@@ -1,8 +1,9 @@
 //! Questions, answers and configurations for the tests of this folder.
 
+use std::ops::{Add, Sub};
 use std::time::{Duration, Instant};
 
-use super::{Cache, RefreshQueue, refresh_queue};
+use super::{Cache, Moment, RefreshQueue, refresh_queue};
 use crate::config::corefile::Source;
 use crate::config::{ServerBlock, directive};
 use crate::dns::{Answer, Name, Query, RData, Record, RecordType, ResponseCode, mnemonic, parse_name, rdata};
@@ -10,25 +11,52 @@ use crate::metrics::Metrics;
 
 pub const WWW: &str = "www.example.";
 
+impl Moment {
+    /// Some time, when no server has come back yet.
+    pub fn first() -> Self {
+        Self { time: Instant::now(), epoch: 0 }
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self { time: self.time + duration, ..self }
+    }
+}
+
+impl Sub<Duration> for Moment {
+    type Output = Self;
+
+    fn sub(self, duration: Duration) -> Self {
+        Self { time: self.time - duration, ..self }
+    }
+}
+
 /// A cache with a clock.
 pub struct Bench {
     pub cache: Cache,
     pub metrics: Metrics,
     /// Keeps the queue open.
     queue: RefreshQueue,
-    pub now: Instant,
+    pub now: Moment,
 }
 
 impl Bench {
     pub fn new(directive: &str) -> Self {
+        Self::of(&config(directive))
+    }
+
+    pub fn of(config: &directive::Cache) -> Self {
         let metrics = Metrics::new();
         let (sender, queue) = refresh_queue();
-        let cache = Cache::new(&config(directive), "dns://:53", "", &metrics, sender);
-        Self { cache, metrics, queue, now: Instant::now() }
+        let cache = Cache::new(config, "dns://:53", "", &metrics, sender);
+        Self { cache, metrics, queue, now: Moment::first() }
     }
 
     pub fn wait(&mut self, seconds: u64) {
-        self.now += Duration::from_secs(seconds);
+        self.now = self.now + Duration::from_secs(seconds);
     }
 
     pub fn put(&self, owner: &str, answer: Answer) -> Answer {
