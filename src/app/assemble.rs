@@ -95,6 +95,8 @@ pub struct Assembly {
 pub struct Refresh {
     /// Its pipeline.
     pub pipeline: Arc<Pipeline>,
+    /// Where that looks for names of this server's own.
+    pub router: Arc<Router>,
     /// The questions.
     pub queue: RefreshQueue,
 }
@@ -191,6 +193,7 @@ pub enum AssembleError {
 pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assembly, AssembleError> {
     let mut assembly = Assembly::default();
     let mut zones: BTreeMap<Endpoint, Vec<Zone>> = BTreeMap::new();
+    let mut queues = Vec::new();
     for (block, server) in config.servers.iter().enumerate() {
         let place_error = |source| {
             let zone = server.keys.first().map(|key| key.zone.clone()).unwrap_or_default();
@@ -209,7 +212,7 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
             if let Some(cache) = &pipeline.cache {
                 assembly.memories.insert(memory, cache.memory());
             }
-            assembly.refreshes.push(Refresh { pipeline: pipeline.clone(), queue });
+            queues.push((address, pipeline.clone(), queue));
             // What is not forwarded cannot come back.
             let is_plain = address.scheme == Scheme::Dns;
             if let (Some(_), Some(forward)) = (&pipeline.loop_detection, server.forward.first().filter(|_| is_plain)) {
@@ -241,6 +244,11 @@ pub fn assemble(config: &Config, environment: &Environment<'_>) -> Result<Assemb
             Prometheus::new(environment.metrics.clone(), address.label(), "dropped".to_owned(), String::new())
         });
         assembly.routers.insert(address, Arc::new(Router::new(zones, dropped)));
+    }
+    for (address, pipeline, queue) in queues {
+        if let Some(router) = assembly.routers.get(&address).cloned() {
+            assembly.refreshes.push(Refresh { pipeline, router, queue });
+        }
     }
     Ok(assembly)
 }

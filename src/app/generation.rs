@@ -155,8 +155,8 @@ impl Generation {
         for zone_files in self.assembly.zone_files.drain(..) {
             self.tasks.spawn("zone files", |stop| endless(zone_files.watch(stop)));
         }
-        for Refresh { pipeline, queue } in self.assembly.refreshes.drain(..) {
-            self.tasks.spawn("cache refresh", |stop| queue.run(pipeline, stop));
+        for Refresh { pipeline, router, queue } in self.assembly.refreshes.drain(..) {
+            self.tasks.spawn("cache refresh", |stop| queue.run(pipeline, router, stop));
         }
     }
 

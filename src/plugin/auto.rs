@@ -47,15 +47,22 @@ impl Auto {
         auto
     }
 
+    /// Whether a name is in one of the zones.
+    pub fn serves(&self, name: &Name) -> bool {
+        self.zone_of(name).is_some()
+    }
+
     /// The answer of the zone with most labels; None: ask the next plugin.
     pub async fn lookup(&self, query: &Query, router: &Router) -> Option<Answer> {
-        self.config.zones.iter().find(|zone| zone.zone_of(&query.name))?;
-        let zone = {
-            let zones = self.zones.load();
-            let zones = zones.values().filter(|zone| zone.apex().zone_of(&query.name));
-            zones.max_by_key(|zone| label_count(zone.apex())).cloned()?
-        };
+        let zone = self.zone_of(&query.name)?;
         answer(NAME, &zone, &Fallthrough::default(), query, router).await
+    }
+
+    fn zone_of(&self, name: &Name) -> Option<Arc<ZoneFile>> {
+        self.config.zones.iter().find(|zone| zone.zone_of(name))?;
+        let zones = self.zones.load();
+        let zones = zones.values().filter(|zone| zone.apex().zone_of(name));
+        zones.max_by_key(|zone| label_count(zone.apex())).cloned()
     }
 
     /// The zone of exactly this name.

@@ -38,6 +38,12 @@ struct Table {
     version: Option<(SystemTime, u64)>,
 }
 
+impl Table {
+    fn addresses_of(&self, name: &Name) -> Option<&Vec<IpAddr>> {
+        self.addresses.get(name).or_else(|| self.addresses.get(&wildcard(name)?))
+    }
+}
+
 impl Hosts {
     /// Reads the file. One that is missing is an empty one.
     pub fn new(config: Config, metrics: Arc<Metrics>) -> Self {
@@ -111,6 +117,14 @@ impl Hosts {
         }
     }
 
+    /// Whether a name is in the file, or in a zone of which nothing falls through.
+    pub fn knows(&self, name: &Name) -> bool {
+        let table = self.table.load();
+        let is_address = || address_of_reverse_name(name).is_some_and(|address| table.names.contains_key(&address));
+        let is_zone = self.config.zones.iter().any(|zone| zone.zone_of(name));
+        is_zone && (!self.config.fallthrough.covers(name) || table.addresses_of(name).is_some()) || is_address()
+    }
+
     /// Where the names are, in words.
     fn source(&self) -> String {
         let file = self.config.file.display();
@@ -134,7 +148,7 @@ impl Hosts {
             return None;
         }
         let name = query.name.to_lowercase();
-        let Some(addresses) = table.addresses.get(&name).or_else(|| table.addresses.get(&wildcard(&name)?)) else {
+        let Some(addresses) = table.addresses_of(&name) else {
             query.explain(NAME, || match falls_through {
                 true => format!("{} does not have the name; it falls through to the next plugin", self.source()),
                 false => format!("{} does not have the name, and nothing falls through: SERVFAIL", self.source()),

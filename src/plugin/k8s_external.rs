@@ -33,6 +33,11 @@ impl K8sExternal {
         Self { config }
     }
 
+    /// Whether a name is in one of the zones.
+    pub fn serves(&self, name: &Name) -> bool {
+        self.config.zones.iter().any(|zone| zone.zone_of(name))
+    }
+
     /// The answer for a name outside the cluster; None: ask the next plugin.
     pub async fn lookup(&self, query: &Query, kubernetes: &Kubernetes, router: &Router) -> Option<Answer> {
         let apex = self.apex_of(query)?;

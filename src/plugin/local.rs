@@ -52,6 +52,11 @@ impl Local {
         Some(answer.with_authoritative(false).by(NAME))
     }
 
+    /// Whether a name is one of this host, or of none.
+    pub fn serves(&self, name: &Name) -> bool {
+        self.is_of_this_host(name) || self.apexes.iter().any(|apex| apex.zone_of(name))
+    }
+
     /// Whether this is a name below `localhost.`, or one that begins with it.
     fn is_of_this_host(&self, name: &Name) -> bool {
         let begins = || name.iter().next().is_some_and(|label| label.eq_ignore_ascii_case(b"localhost"));

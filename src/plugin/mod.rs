@@ -4,6 +4,7 @@
 //! CoreDNS 1.14.7 whatever the order of the lines. [`Router`] finds the block of a name; plugins that need another
 //! name (aliases, DNS64) ask it, too.
 
+mod own_names;
 mod pipeline;
 mod router;
 

@@ -26,13 +26,14 @@ use super::log::Log;
 use super::loop_detection::LoopDetection;
 use super::minimal;
 use super::nsid::Nsid;
+use super::own_names;
 use super::rewrite::Rewrite;
 use super::template::{self, Template};
 use super::transfer::{Sources, Transfer};
 use super::view::View;
 use super::whoami::Whoami;
 use crate::config::directive;
-use crate::dns::{Answer, Class, Edns, Metadata, Query, RecordType, Transport};
+use crate::dns::{Answer, Class, Edns, Metadata, Name, Query, RecordType, Transport};
 
 /// What `errors` logs where a block has no plugin that could answer.
 const NO_NEXT_PLUGIN: &str = "no next plugin found";
@@ -113,6 +114,16 @@ impl Pipeline {
     /// Whether questions of other classes than IN come here. As in CoreDNS, `forward` is enough, although it asks nobody.
     pub fn knows_other_classes(&self) -> bool {
         self.chaos.is_some() || !self.forward.is_empty() || self.template.iter().any(Template::knows_other_classes)
+    }
+
+    /// Whether this block answers a name from what it knows itself, or is the one to deny it.
+    pub fn knows(&self, name: &Name) -> bool {
+        self.local.as_ref().is_some_and(|local| local.serves(name))
+            || self.hosts.as_ref().is_some_and(|hosts| hosts.knows(name))
+            || self.k8s_external.as_ref().is_some_and(|external| external.serves(name))
+            || self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serves(name))
+            || self.file.as_ref().is_some_and(|file| file.serves(name))
+            || self.auto.iter().any(|auto| auto.serves(name))
     }
 
     /// Whether this block takes a query, whose labels are collected before `view` decides.
@@ -217,7 +228,7 @@ impl Pipeline {
         if matches!(query.record_type, RecordType::AXFR | RecordType::IXFR) {
             return self.transfer(query);
         }
-        self.answer_from_cache(query, router).await
+        own_names::follow(query, self.answer_from_cache(query, router).await, router).await
     }
 
     /// What the client gets in place of an answer, if `acl` does not let it ask.
@@ -253,18 +264,18 @@ impl Pipeline {
                 None => answer,
             };
         }
-        let Some(cache) = &self.cache else { return self.answer_of_others(query, asked).await };
+        let Some(cache) = &self.cache else { return self.answer_of_others(query, asked, router).await };
         let at = self.moment();
         if let Some(answer) = cache.get(query, at) {
             return answer;
         }
         let answer = match cache.patience(query, at) {
-            None => Some(self.answer_of_others(query, asked).await),
+            None => Some(self.answer_of_others(query, asked, router).await),
             // What has expired is better than to be refused.
             Some(_) if !query.may_wait => None,
             Some(patience) => match cache.ask_aside(query, at) {
                 Some(reply) => reply.within(patience).await,
-                None => timeout(patience, self.answer_of_others(query, asked)).await.ok(),
+                None => timeout(patience, self.answer_of_others(query, asked, router)).await.ok(),
             },
         };
         match answer {
@@ -277,17 +288,17 @@ impl Pipeline {
     }
 
     /// Asks other servers what the cache wants to know again, and goes on when nobody waits for the answer any more.
-    pub async fn refresh(&self, again: AskedAgain) {
+    pub async fn refresh(&self, again: AskedAgain, router: &Router) {
         let Some(cache) = &self.cache else { return };
         let query = &again.query;
         let changed = self.header.as_ref().map(|header| header.of_query(query));
         let asked = changed.as_ref().unwrap_or(query);
         let at = self.moment();
-        let mut answer = self.answer_of_others(query, asked).await;
+        let mut answer = self.answer_of_others(query, asked, router).await;
         if answer.is_truncated() && asked.transport == Transport::Udp {
             // What is remembered may have come over TCP.
             let whole = Query { transport: Transport::Tcp, ..asked.clone() };
-            answer = self.answer_of_others(query, &whole).await;
+            answer = self.answer_of_others(query, &whole, router).await;
         }
         if let Some((query, answer)) = again.give(answer) {
             cache.renew(&query, answer, later(at));
@@ -300,10 +311,10 @@ impl Pipeline {
     }
 
     /// Asks other servers `asked`, which `header` made of the query.
-    async fn answer_of_others(&self, query: &Query, asked: &Query) -> Answer {
+    async fn answer_of_others(&self, query: &Query, asked: &Query, router: &Router) -> Answer {
         let mut passed_on = None;
         for forward in self.forward.iter().filter(|forward| forward.covers(&asked.name)) {
-            let answer = forward.answer(asked).await;
+            let answer = own_names::cut(asked, forward.answer(asked).await, router);
             let is_passed_on = forward.passes_on(&answer);
             passed_on = Some(answer);
             if !is_passed_on {

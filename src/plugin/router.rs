@@ -83,6 +83,13 @@ impl Router {
             .find(|zone| zone.apex.zone_of(&query.name) && is_wanted(zone, query) && zone.pipeline.takes(query))
     }
 
+    /// Whether a block answers a name from what this server knows itself. Of several blocks for one zone, any: which of them
+    /// answers depends on who asks.
+    pub fn knows(&self, name: &Name) -> bool {
+        let apex = self.zones.iter().map(|zone| &zone.apex).find(|apex| apex.zone_of(name));
+        self.zones.iter().any(|zone| Some(&zone.apex) == apex && zone.pipeline.knows(name))
+    }
+
     /// Whether the block of a query's name is another one than that of these plugins.
     pub fn is_of_other_block(&self, query: &Query, pipeline: &Pipeline) -> bool {
         self.zone(&mut query.clone()).is_some_and(|zone| !std::ptr::eq(&*zone.pipeline, pipeline))

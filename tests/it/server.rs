@@ -69,8 +69,8 @@ impl InMemoryServer {
             tasks: Tasks::new(),
         };
         let assembly = assemble(&config, &environment).unwrap_or_else(|error| panic!("{error}"));
-        for Refresh { pipeline, queue } in assembly.refreshes {
-            tokio::spawn(queue.run(pipeline, CancellationToken::new()));
+        for Refresh { pipeline, router, queue } in assembly.refreshes {
+            tokio::spawn(queue.run(pipeline, router, CancellationToken::new()));
         }
         for pipeline in assembly.pipelines {
             tokio::spawn(async move {

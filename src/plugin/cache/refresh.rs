@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::dns::{Answer, Edns, Query};
-use crate::plugin::Pipeline;
+use crate::plugin::{Pipeline, Router};
 
 /// Questions that wait to be asked again, at most; what is over that is asked again when its answer is used next.
 const WAITING_MAX: usize = 512;
@@ -100,10 +100,15 @@ impl Reply {
 impl RefreshQueue {
     /// Asks again what the cache of this pipeline wants, until `stop`. The pipeline is not chosen anew: another one may be
     /// behind the view or the name that `rewrite` made.
-    pub async fn run(self, pipeline: Arc<Pipeline>, stop: CancellationToken) -> Result<(), Infallible> {
+    pub async fn run(
+        self,
+        pipeline: Arc<Pipeline>,
+        router: Arc<Router>,
+        stop: CancellationToken,
+    ) -> Result<(), Infallible> {
         let ask = |again| {
-            let pipeline = pipeline.clone();
-            async move { pipeline.refresh(again).await }
+            let (pipeline, router) = (pipeline.clone(), router.clone());
+            async move { pipeline.refresh(again, &router).await }
         };
         self.run_with(stop, ask).await;
         Ok(())
@@ -137,7 +142,6 @@ mod tests {
     use crate::config::text::Text;
     use crate::dns::{Name, RecordType, encode};
     use crate::metrics::Metrics;
-    use crate::plugin::Router;
     use crate::plugin::forward::Forward;
     use crate::task::Tasks;
     use crate::upstream::{Attempt, Exchange, Exchanging};
@@ -209,7 +213,7 @@ mod tests {
         let asked = query(WWW, RecordType::A);
         cache.put(&asked, www(60), now());
         sleep(Duration::from_secs(61)).await;
-        let router = Router::new(Vec::new(), None);
+        let router = Arc::new(Router::new(Vec::new(), None));
         let stop = CancellationToken::new();
         let client = async {
             let (start, ask) = (now().time, || async { told(&pipeline.answer(&asked, &router).await) });
@@ -221,7 +225,7 @@ mod tests {
             assert_eq!(server.asked.load(Ordering::Relaxed), 1);
             stop.cancel();
         };
-        let (done, ()) = tokio::join!(queue.run(pipeline.clone(), stop.clone()), client);
+        let (done, ()) = tokio::join!(queue.run(pipeline.clone(), router.clone(), stop.clone()), client);
         assert_eq!(done, Ok(()));
     }
 
@@ -232,7 +236,7 @@ mod tests {
         let asked = Query { may_wait: false, ..query(WWW, RecordType::A) };
         pipeline.cache.as_ref().expect("a cache").put(&asked, www(60), now());
         sleep(Duration::from_secs(61)).await;
-        let (start, router) = (now().time, Router::new(Vec::new(), None));
+        let (start, router) = (now().time, Arc::new(Router::new(Vec::new(), None)));
         assert_eq!(told(&pipeline.answer(&asked, &router).await), "NOERROR 30 error 3");
         assert_eq!((now().time, queue.waiting()), (start, 1));
     }
@@ -245,14 +249,14 @@ mod tests {
         let asked = query(WWW, RecordType::A);
         cache.put(&asked, www(60), now());
         sleep(Duration::from_secs(61)).await;
-        let router = Router::new(Vec::new(), None);
+        let router = Arc::new(Router::new(Vec::new(), None));
         let stop = CancellationToken::new();
         let client = async {
             assert_eq!(told(&pipeline.answer(&asked, &router).await), "NOERROR 60");
             assert_eq!(cache.get(&asked, now()).map(|answer| told(&answer)).as_deref(), Some("NOERROR 60"));
             stop.cancel();
         };
-        tokio::join!(queue.run(pipeline.clone(), stop.clone()), client).0.expect("it ends");
+        tokio::join!(queue.run(pipeline.clone(), router.clone(), stop.clone()), client).0.expect("it ends");
         assert_eq!(server.asked.load(Ordering::Relaxed), 1);
     }
 

@@ -40,6 +40,11 @@ impl File {
         Ok(Self { zones })
     }
 
+    /// Whether a name is in one of the zones.
+    pub fn serves(&self, name: &Name) -> bool {
+        self.zone_of(name).is_some()
+    }
+
     /// The answer of the zone with most labels; None: ask the next plugin.
     pub async fn lookup(&self, query: &Query, router: &Router) -> Option<Answer> {
         let (zone, fallthrough) = self.zone_of(&query.name)?;

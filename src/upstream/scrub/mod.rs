@@ -1,23 +1,20 @@
 //! What of another server's answer is believed.
 //!
 //! Pure: a message in, the records that belong to the question out. Everything else is dropped, whoever sent it: records
-//! of other names, of other classes, of types that nobody asked for.
+//! of other names, of other classes, of types that nobody asked for, and the whole additional section.
+
+mod chain;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
-
-use crate::dns::{Class, Name, Query, RData, Record, RecordType, ResponseCode, UpstreamMessage, parse_signature};
-
-/// Aliases in a row at most; what is behind them is dropped.
-const ALIASES_MAX: usize = 16;
+use self::chain::Chain;
+use crate::dns::{
+    Class, Name, Query, Record, RecordType, ResponseCode, Signature, UpstreamMessage, label_count, parse_signature,
+};
 
 /// No answer is good for longer.
 const TTL_MAX: u32 = 24 * 60 * 60;
-
-/// The type of DNAME (RFC 6672).
-const DNAME: u16 = 39;
 
 /// Why nothing of an answer is believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,161 +25,139 @@ pub enum Unusable {
     /// Its aliases lead back to themselves.
     #[error("the aliases of the answer lead in a circle")]
     Circle,
+    /// Its aliases lead on and on.
+    #[error("the answer has more than {} aliases in a row", Chain::ALIASES_MAX)]
+    TooLong,
 }
 
 /// Leaves in a message only what belongs to the question:
 ///
 /// - answer: the chain of aliases that begins at the name asked for, and the type asked for at its end;
-/// - authority: SOA and NS of zones that hold one of these names, and with DO the proofs of these zones;
-/// - additional: addresses of the names that the other two point to.
+/// - authority: of a negative answer the SOA of its last name; of a referral, for those who asked for name servers or
+///   without RD, whom to ask next; with DO the proofs of the zones of the chain.
 ///
-/// Signatures are left only beside what they sign, and only if the client set DO.
+/// Names that are the question's have its letters. The records of one name and type have one TTL, the lowest (RFC 2181
+/// section 5.2), and their signatures, too; those are left only beside what they sign, and only if the client set DO. A message
+/// that says neither what there is nor that there is nothing has no records.
 pub fn scrub(query: &Query, message: &mut UpstreamMessage) -> Result<(), Unusable> {
-    let UpstreamMessage { answers, authority, additional, .. } = message;
-    for section in [&mut *answers, &mut *authority, &mut *additional] {
-        section.retain(|record| record.dns_class == Class::IN);
-        // RFC 8767 section 4: a TTL with its highest bit set is a long one.
-        section.iter_mut().for_each(|record| record.ttl = record.ttl.min(TTL_MAX));
+    let UpstreamMessage { answers, authority, additional, response_code, .. } = message;
+    additional.clear();
+    if !matches!(*response_code, ResponseCode::NoError | ResponseCode::NXDomain) {
+        answers.clear();
+        authority.clear();
+        return Ok(());
     }
+    answers.retain(|record| record.dns_class == Class::IN);
+    authority.retain(|record| record.dns_class == Class::IN);
     let chain = Chain::follow(query, answers)?;
-    chain.sort_out_answers(answers);
-    chain.sort_out_authority(authority);
-    sort_out_additional(query, answers, authority, additional);
-    let is_denied = message.response_code == ResponseCode::NXDomain;
-    let has_data = message.answers.iter().any(|record| chain.is_data(record));
-    if is_denied && has_data { Err(Unusable::Contradiction) } else { Ok(()) }
+    arrange(answers, |record| chain.place(record));
+    let word = match answers.iter().any(|record| chain.is_data(record)) {
+        true if *response_code == ResponseCode::NXDomain => return Err(Unusable::Contradiction),
+        true => Word::Data,
+        false => Word::of(query, *response_code, &chain, authority),
+    };
+    sort_out_authority(query, &chain, &word, authority);
+    for record in answers.iter_mut().chain(authority) {
+        // RFC 8767 section 4: a TTL with its highest bit set is a long one.
+        record.ttl = record.ttl.min(TTL_MAX);
+        if record.name == query.name {
+            record.name.clone_from(&query.name);
+        }
+    }
+    Ok(())
 }
 
-/// The names that an answer leads through.
-struct Chain<'a> {
-    query: &'a Query,
-    /// The name asked for, then the target of each alias; never empty.
-    names: Vec<Name>,
+/// What an answer says in the end.
+enum Word {
+    /// What was asked for.
+    Data,
+    /// That there is none, in the zone of that name.
+    Denial(Name),
+    /// That the servers of the zone of that name may know.
+    Referral(Name),
+    /// Nothing.
+    Nothing,
 }
 
-impl<'a> Chain<'a> {
-    /// Follows the aliases of an answer as far as they lead.
-    fn follow(query: &'a Query, answers: &[Record]) -> Result<Self, Unusable> {
-        let mut names = Vec::new();
-        let mut next = Some(&query.name);
-        while let Some(name) = next.take() {
-            let at_name = || answers.iter().filter(|record| record.name == *name);
-            let is_end = matches!(query.record_type, RecordType::ANY | RecordType::CNAME)
-                || at_name().any(|record| record.record_type() == query.record_type);
-            names.push(name.clone());
-            if !is_end && names.len() <= ALIASES_MAX {
-                next = at_name().find_map(alias_target);
-            }
-            if next.is_some_and(|target| names.contains(target)) {
-                return Err(Unusable::Circle);
-            }
-        }
-        Ok(Self { query, names })
-    }
-
-    /// Aliases come before what they lead to, whatever the order was: many clients read an answer only once.
-    fn sort_out_answers(&self, answers: &mut Vec<Record>) {
-        answers.retain(|record| self.place(record).is_some());
-        answers.sort_by_cached_key(|record| self.place(record));
-    }
-
-    /// At which name of the chain a record has its place in the answer; None: nowhere.
-    fn place(&self, record: &Record) -> Option<usize> {
-        let last = self.names.len() - 1;
-        let record_type = self.type_or_covered(record)?;
-        if u16::from(record_type) == DNAME && record_type != self.query.record_type {
-            let is_above = |name: &Name| record.name.zone_of(name) && record.name != *name;
-            return self.names.iter().take(last).position(is_above);
-        }
-        let place = self.names.iter().position(|name| record.name == *name)?;
-        let belongs = match place == last {
-            true => record_type == self.query.record_type || self.query.record_type == RecordType::ANY,
-            // A second alias of the same name leads nowhere.
-            false => {
-                record_type == RecordType::CNAME
-                    && alias_target(record).is_none_or(|target| self.names.get(place + 1) == Some(target))
-            }
+impl Word {
+    /// What an answer without data says.
+    fn of(query: &Query, response_code: ResponseCode, chain: &Chain<'_>, authority: &[Record]) -> Self {
+        let nearest = |record_type| {
+            let of_type = authority.iter().filter(|record| record.record_type() == record_type);
+            let above = of_type.map(|record| &record.name).filter(|apex| apex.zone_of(chain.last()));
+            above.max_by_key(|apex| label_count(apex)).cloned()
         };
-        belongs.then_some(place)
-    }
-
-    /// Whether a record of the answer is more than an alias on the way.
-    fn is_data(&self, record: &Record) -> bool {
-        match self.query.record_type {
-            RecordType::ANY => record.record_type() != RecordType::CNAME,
-            record_type => record.record_type() == record_type,
-        }
-    }
-
-    fn sort_out_authority(&self, authority: &mut Vec<Record>) {
-        let apexes = self.apexes(authority);
-        authority.retain(|record| {
-            let dnssec_ok = self.query.dnssec_ok();
-            match self.type_or_covered(record) {
-                Some(RecordType::SOA | RecordType::NS) => self.is_in(&record.name),
-                Some(RecordType::DS) => dnssec_ok && self.is_in(&record.name),
-                Some(RecordType::NSEC | RecordType::NSEC3) => {
-                    dnssec_ok && apexes.iter().any(|apex| apex.zone_of(&record.name))
-                }
-                _ => false,
+        // Who asks without RD asks step by step; others want an answer, and not to be sent elsewhere.
+        let may_refer = query.record_type == RecordType::NS || !query.recursion_desired;
+        match nearest(RecordType::SOA) {
+            Some(apex) => Word::Denial(apex),
+            None if may_refer && response_code == ResponseCode::NoError => {
+                nearest(RecordType::NS).map_or(Word::Nothing, Word::Referral)
             }
-        });
-    }
-
-    /// The zones of the chain that the authority section speaks for: NSEC and NSEC3 have names beside those of the chain.
-    fn apexes(&self, authority: &[Record]) -> Vec<Name> {
-        let apex = |record: &Record| match record.record_type() {
-            RecordType::SOA | RecordType::NS => Some(record.name.clone()),
-            _ => parse_signature(record).map(|signature| signature.signer),
-        };
-        let mut apexes: Vec<Name> = authority.iter().filter_map(apex).filter(|apex| self.is_in(apex)).collect();
-        apexes.sort_unstable();
-        apexes.dedup();
-        apexes
-    }
-
-    /// Whether any name of the chain is in a zone.
-    fn is_in(&self, apex: &Name) -> bool {
-        self.names.iter().any(|name| apex.zone_of(name))
-    }
-
-    fn type_or_covered(&self, record: &Record) -> Option<RecordType> {
-        type_or_covered(self.query, record)
-    }
-}
-
-/// The type that decides whether a record belongs: its own, or the one that it signs. None: a signature nobody wants.
-fn type_or_covered(query: &Query, record: &Record) -> Option<RecordType> {
-    let is_wanted_itself = matches!(query.record_type, RecordType::RRSIG | RecordType::ANY);
-    match record.record_type() {
-        RecordType::RRSIG if !is_wanted_itself => {
-            parse_signature(record).filter(|_| query.dnssec_ok()).map(|signature| signature.covered)
+            None => Word::Nothing,
         }
-        record_type => Some(record_type),
     }
 }
 
-fn sort_out_additional(query: &Query, answers: &[Record], authority: &[Record], additional: &mut Vec<Record>) {
-    let targets: HashSet<&Name> = answers.iter().chain(authority).filter_map(host_of).collect();
-    additional.retain(|record| {
-        let is_address = matches!(type_or_covered(query, record), Some(RecordType::A | RecordType::AAAA));
-        is_address && targets.contains(&record.name)
+fn sort_out_authority(query: &Query, chain: &Chain<'_>, word: &Word, authority: &mut Vec<Record>) {
+    let proofs = if query.dnssec_ok() { signed_proofs(chain, authority) } else { Vec::new() };
+    let mut has_soa = false;
+    arrange(authority, |record| {
+        let (record_type, is_signature) = type_and_role(query, record)?;
+        // SOA and NS before proofs, as every server writes it.
+        let key = (u16::from(record_type), record.name.clone());
+        let belongs = match (record_type, word) {
+            (RecordType::SOA, Word::Denial(apex)) if *apex == record.name => {
+                is_signature || !std::mem::replace(&mut has_soa, true)
+            }
+            (RecordType::NS, Word::Referral(apex)) => *apex == record.name,
+            (RecordType::DS, Word::Referral(apex)) => query.dnssec_ok() && *apex == record.name,
+            (RecordType::NSEC | RecordType::NSEC3, _) => proofs.binary_search(&key).is_ok(),
+            _ => false,
+        };
+        belongs.then_some((key, is_signature))
     });
 }
 
-fn alias_target(record: &Record) -> Option<&Name> {
-    match &record.data {
-        RData::CNAME(target) => Some(&target.0),
-        _ => None,
+/// Types and names of NSEC and NSEC3 that a zone of the chain has signed: they have other names than those of the chain.
+fn signed_proofs(chain: &Chain<'_>, authority: &[Record]) -> Vec<(u16, Name)> {
+    let proof = |record: &Record| {
+        let Signature { covered, signer } = parse_signature(record)?;
+        let is_proof = matches!(covered, RecordType::NSEC | RecordType::NSEC3);
+        let is_of_chain = is_proof && signer.zone_of(&record.name) && chain.is_in(&signer);
+        is_of_chain.then(|| (u16::from(covered), record.name.clone()))
+    };
+    let mut proofs: Vec<_> = authority.iter().filter_map(proof).collect();
+    proofs.sort_unstable();
+    proofs
+}
+
+/// The type that decides whether a record of the authority section belongs, its own or the one that it signs; and whether it is
+/// a signature. None: a signature nobody wants.
+fn type_and_role(query: &Query, record: &Record) -> Option<(RecordType, bool)> {
+    match record.record_type() {
+        RecordType::RRSIG => {
+            parse_signature(record).filter(|_| query.dnssec_ok()).map(|signature| (signature.covered, true))
+        }
+        record_type => Some((record_type, false)),
     }
 }
 
-/// The host that a record points to, whose addresses a client wants next.
-fn host_of(record: &Record) -> Option<&Name> {
-    match &record.data {
-        RData::SRV(srv) => Some(&srv.target),
-        RData::MX(mx) => Some(&mx.exchange),
-        RData::NS(ns) => Some(&ns.0),
-        _ => None,
+/// Leaves the records that have a key, in the order of their keys. Those of one key are the records of one name and type, and
+/// those that are marked their signatures: they have one TTL, and signatures of nothing go.
+fn arrange<K: Ord + Clone>(records: &mut Vec<Record>, mut key_of: impl FnMut(&Record) -> Option<(K, bool)>) {
+    let mut keyed: Vec<_> = records.drain(..).filter_map(|record| Some((key_of(&record)?, record))).collect();
+    keyed.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let mut signed = None;
+    keyed.retain(|((key, is_signature), _)| {
+        if !is_signature && signed.as_ref() != Some(key) {
+            signed = Some(key.clone());
+        }
+        signed.as_ref() == Some(key)
+    });
+    for set in keyed.chunk_by_mut(|((one, _), _), ((other, _), _)| one == other) {
+        let lowest = set.iter().map(|(_, record)| record.ttl).min().unwrap_or_default();
+        set.iter_mut().for_each(|(_, record)| record.ttl = lowest);
     }
+    records.extend(keyed.into_iter().map(|(_, record)| record));
 }

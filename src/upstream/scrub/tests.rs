@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::dns::{Edns, parse_name, parse_upstream};
+use crate::dns::{Edns, RData, parse_name, parse_upstream};
 
 /// Types by their word, and by number those that are passed on unread.
+const DNAME: u16 = 39;
 const DS: u16 = 43;
 const RRSIG: u16 = 46;
 const NSEC: u16 = 47;
@@ -79,7 +80,7 @@ const A: (&str, RecordType) = ("x.example.", RecordType::A);
 
 #[test]
 fn the_chain_of_aliases_stays_and_is_in_order() {
-    check(A, [&["X.Example. A"], &[], &[]], [&["X.Example. A"], &[], &[]]);
+    check(A, [&["x.example. A"], &[], &[]], [&["x.example. A"], &[], &[]]);
     let chain = ["y.net. A", "z.org. CNAME y.net.", "x.example. CNAME z.org.", "y.net. A"];
     check(A, [&chain, &[], &[]], [&["x.example. CNAME", "z.org. CNAME", "y.net. A", "y.net. A"], &[], &[]]);
 }
@@ -101,12 +102,40 @@ fn what_nobody_asked_for_goes() {
     ];
     let with = |foreign: &[&'static str]| [&["x.example. A"], foreign].concat();
     check(A, [&with(&foreign), &[], &[]], [&["x.example. A"], &[], &[]]);
-    check(
-        A,
-        [&["x.example. A"], &["net. NS a.net.", "y.example. SOA", "example. A", "example. TXT"], &[]],
-        [&["x.example. A"], &[], &[]],
-    );
-    check(A, [&["x.example. A"], &[], &["ns.example. A", "x.example. A"]], [&["x.example. A"], &[], &[]]);
+    let beside = ["net. NS a.net.", "example. NS x.example.", "example. SOA", "y.example. SOA", "x.example. A"];
+    check(A, [&["x.example. A"], &beside, &[]], [&["x.example. A"], &[], &[]]);
+}
+
+#[test]
+fn nothing_of_the_additional_section_stays() {
+    let additional = ["a.net. A", "x.example. A", "x.example. TXT", "kubernetes.default.svc.cluster.local. A"];
+    for question in ["A", "MX", "SRV", "NS", "ANY"] {
+        let answer = format!("x.example. {question} kubernetes.default.svc.cluster.local.");
+        let answers: &[&str] = if question == "ANY" { &[] } else { &[&answer] };
+        let [_, _, left] = scrubbed(
+            ("x.example.", question.parse().unwrap()),
+            true,
+            [answers, &["x.example. NS a.net."], &additional],
+        );
+        assert!(left.is_empty(), "{question}: {left:?}");
+    }
+}
+
+#[test]
+fn names_equal_to_the_question_have_its_letters() {
+    let mut message = message(A, 0, [&["X.EXAMPLE. CNAME Y.Net.", "y.net. A"], &[], &[]]);
+    scrub(&query(("x.eXample.", RecordType::A), false), &mut message).unwrap();
+    let names: Vec<String> = message.answers.iter().map(|record| record.name.to_ascii()).collect();
+    assert_eq!(names, ["x.eXample.", "y.net."]);
+}
+
+#[test]
+fn a_failure_has_no_data() {
+    for code in [1, 2, 4, 5, 6, 9] {
+        let mut message = message(A, code, [&["x.example. A"], &["example. SOA"], &["x.example. A"]]);
+        assert_eq!(scrub(&query(A, true), &mut message), Ok(()));
+        assert_eq!((message.answers, message.authority, message.additional), Default::default(), "{code}");
+    }
 }
 
 #[test]
@@ -121,16 +150,38 @@ fn an_alias_beside_another_or_beside_data_leads_nowhere() {
 
 #[test]
 fn a_chain_has_an_end() {
-    let aliases: Vec<String> = (0..40).map(|i| format!("{i}.c. CNAME {}.c.", i + 1)).collect();
-    let aliases: Vec<&str> = aliases.iter().map(String::as_str).collect();
-    let [answers, ..] = scrubbed(("0.c.", RecordType::A), false, [&aliases, &[], &[]]);
-    assert_eq!(answers.len(), ALIASES_MAX);
+    let scrubbed = |length: usize| {
+        let aliases: Vec<String> = (0..length).rev().map(|i| format!("{i}.c. CNAME {}.c.", i + 1)).collect();
+        let aliases: Vec<&str> = aliases.iter().map(String::as_str).collect();
+        let question = ("0.c.", RecordType::A);
+        let mut message = message(question, 0, [&aliases, &[], &[]]);
+        scrub(&query(question, false), &mut message).map(|()| message.answers.len())
+    };
+    assert_eq!(scrubbed(16), Ok(16));
+    assert_eq!(scrubbed(17), Err(Unusable::TooLong));
 }
 
 #[test]
 fn a_dname_stays_beside_the_alias_that_it_made() {
-    let answers = ["example. DNAME net.", "x.example. CNAME x.net.", "x.net. A"];
-    check(A, [&answers, &[], &[]], [&["example. DNAME", "x.example. CNAME", "x.net. A"], &[], &[]]);
+    let made = ["x.example. CNAME x.net.", "example. DNAME net.", "x.net. A"];
+    check(A, [&made, &[], &[]], [&["example. DNAME", "x.example. CNAME", "x.net. A"], &[], &[]]);
+    let asked = ("x.example.", RecordType::CNAME);
+    check(asked, [&made, &[], &[]], [&["example. DNAME", "x.example. CNAME"], &[], &[]]);
+    let signed = ["example. RRSIG 39 example.", "com. RRSIG 39 com.", "x.example. CNAME x.net.", "example. DNAME net."];
+    let [answers, ..] = scrubbed(A, true, [&signed, &[], &[]]);
+    assert_eq!(answers, ["example. DNAME", "example. RRSIG", "x.example. CNAME"]);
+    for (dname, target) in [
+        ("example. DNAME org.", "x.net."),
+        ("example. DNAME net.", "y.net."),
+        ("example. DNAME net.", "a.x.net."),
+        ("x.example. DNAME net.", "net."),
+        ("com. DNAME net.", "x.net."),
+        ("a.x.example. DNAME net.", "net."),
+        (". DNAME net.", "x.net."),
+    ] {
+        let alias = format!("x.example. CNAME {target}");
+        check(A, [&[dname, &alias], &[], &[]], [&["x.example. CNAME"], &[], &[]]);
+    }
 }
 
 #[test]
@@ -142,26 +193,37 @@ fn a_question_for_aliases_or_for_anything_is_not_followed() {
 }
 
 #[test]
-fn zones_of_the_chain_may_speak_in_the_authority_section() {
-    let authority = ["example. NS ns.net.", ". SOA", "net. SOA", "org. SOA", "y.example. NS ns.net."];
-    check(
-        A,
-        [&["x.example. CNAME y.org."], &authority, &[]],
-        [&["x.example. CNAME"], &["example. NS", ". SOA", "org. SOA"], &[]],
-    );
+fn a_denial_has_the_soa_of_the_last_name() {
+    let check = |answers: &[&str], authority: &[&str], expected: &[&str]| {
+        for code in [0, 3] {
+            let mut message = message(A, code, [answers, authority, &[]]);
+            scrub(&query(A, false), &mut message).unwrap();
+            let owners: Vec<String> = message.authority.iter().map(|record| record.name.to_ascii()).collect();
+            assert_eq!(owners, expected, "{code} {authority:?}");
+        }
+    };
+    check(&[], &["net. SOA", "x.example. NS a.", "example. SOA"], &["example."]);
+    check(&[], &[". SOA", "example. SOA", "example. SOA", "y.example. SOA"], &["example."]);
+    check(&[], &["net. SOA", "a.x.example. SOA", "example. NS a."], &[]);
+    check(&["x.example. CNAME y.org."], &["example. SOA", "org. SOA"], &["org."]);
+    check(&["x.example. CNAME y.org."], &["example. SOA"], &[]);
 }
 
 #[test]
-fn addresses_come_along_only_for_hosts_that_are_named() {
-    let additional = ["a.net. A", "a.net. AAAA", "a.net. TXT", "b.net. A", "ns.org. A"];
-    for question in ["MX", "SRV"] {
-        let answer = format!("x.example. {question} A.net.");
-        check(
-            ("x.example.", question.parse().unwrap()),
-            [&[&answer], &["example. NS ns.org."], &additional],
-            [&[&format!("x.example. {question}")], &["example. NS"], &["a.net. A", "a.net. AAAA", "ns.org. A"]],
-        );
-    }
+fn a_referral_is_for_those_who_ask_for_one() {
+    let zones = ["example. NS a.", ". NS b.", "example. NS c.", "example. DS", "net. NS d.", "a.x.example. NS e."];
+    let check = |record_type, recursion_desired, code, authority: &[&str], expected: usize| {
+        let question = ("x.example.", record_type);
+        let mut message = message(question, code, [&[], authority, &[]]);
+        scrub(&Query { recursion_desired, ..query(question, false) }, &mut message).unwrap();
+        let owners: Vec<String> = message.authority.iter().map(|record| record.name.to_ascii()).collect();
+        assert_eq!(owners, vec!["example."; expected], "{record_type} {recursion_desired} {code}");
+    };
+    check(RecordType::A, false, 0, &zones, 2);
+    check(RecordType::NS, true, 0, &zones, 2);
+    check(RecordType::A, true, 0, &zones, 0);
+    check(RecordType::A, false, 3, &zones, 0);
+    check(RecordType::A, false, 0, &[&zones[..], &["example. SOA"]].concat(), 1);
 }
 
 #[test]
@@ -170,14 +232,15 @@ fn proofs_and_signatures_are_for_those_who_set_do() {
         "x.example. CNAME y.org.",
         "x.example. RRSIG 5 example.",
         "x.example. RRSIG 1 example.",
-        "y.org. A",
         "y.org. RRSIG 1 org.",
+        "y.org. A",
     ];
     let authority = [
         "example. NS ns.example.",
         "example. RRSIG 2 example.",
         "x.example. DS",
         "a.example. NSEC z.example.",
+        "b.example. RRSIG 47 example.",
         "a.example. RRSIG 47 example.",
         "a.net. NSEC z.net.",
         "a.net. RRSIG 47 net.",
@@ -185,24 +248,38 @@ fn proofs_and_signatures_are_for_those_who_set_do() {
         "a.org. RRSIG 47 org.",
         "a.example. RRSIG 16 example.",
     ];
-    let additional = ["ns.example. A", "ns.example. RRSIG 1 example.", "ns.example. RRSIG 16 example."];
-    let sections: [&[&str]; 3] = [&answers, &authority, &additional];
-    check(A, sections, [&["x.example. CNAME", "y.org. A"], &["example. NS"], &["ns.example. A"]]);
-    let [answers, authority, additional] = scrubbed(A, true, sections);
+    let sections: [&[&str]; 3] = [&answers, &authority, &[]];
+    check(A, sections, [&["x.example. CNAME", "y.org. A"], &[], &[]]);
+    let [answers, authority, _] = scrubbed(A, true, sections);
     assert_eq!(answers, ["x.example. CNAME", "x.example. RRSIG", "y.org. A", "y.org. RRSIG"]);
-    assert_eq!(
-        authority,
-        [
-            "example. NS",
-            "example. RRSIG",
-            "x.example. DS",
-            "a.example. NSEC",
-            "a.example. RRSIG",
-            "a.org. NSEC",
-            "a.org. RRSIG"
-        ]
-    );
-    assert_eq!(additional, ["ns.example. A", "ns.example. RRSIG"]);
+    assert_eq!(authority, ["a.example. NSEC", "a.example. RRSIG", "a.org. NSEC", "a.org. RRSIG"]);
+}
+
+#[test]
+fn a_referral_says_whether_the_zone_below_is_signed() {
+    let authority = ["example. RRSIG 43 .", "example. DS", "x.example. DS", "example. NS a."];
+    let question = ("x.example.", RecordType::NS);
+    let [_, left, _] = scrubbed(question, true, [&[], &authority, &[]]);
+    assert_eq!(left, ["example. NS", "example. DS", "example. RRSIG"]);
+    let [_, left, _] = scrubbed(question, false, [&[], &authority, &[]]);
+    assert_eq!(left, ["example. NS"]);
+}
+
+#[test]
+fn a_denial_of_anything_is_proven_too() {
+    let authority =
+        ["example. RRSIG 6 example.", "example. SOA", "x.example. NSEC z.example.", "x.example. RRSIG 47 example."];
+    let [_, left, _] = scrubbed(("x.example.", RecordType::ANY), true, [&[], &authority, &[]]);
+    assert_eq!(left, ["example. SOA", "example. RRSIG", "x.example. NSEC", "x.example. RRSIG"]);
+}
+
+#[test]
+fn records_of_one_name_and_type_have_one_ttl() {
+    let answers = ["x.example. CNAME y.", "y. A", "x.example. RRSIG 5 example.", "y. A", "y. RRSIG 1 ."];
+    let mut message = message(A, 0, [&answers, &[], &[]]);
+    message.answers.iter_mut().zip([9, 7, 5, 3, 100_000]).for_each(|(record, ttl)| record.ttl = ttl);
+    scrub(&query(A, true), &mut message).unwrap();
+    assert_eq!(message.answers.iter().map(|record| record.ttl).collect::<Vec<_>>(), [5, 5, 3, 3, 3]);
 }
 
 #[test]
@@ -241,38 +318,56 @@ fn aliases_in_a_circle_are_no_answer() {
 proptest! {
     #[test]
     fn what_is_left_hangs_together_and_stays_what_it_is(
-        records in prop::collection::vec((0usize..5, 0usize..5, 0usize..6), 0..12),
-        dnssec_ok in any::<bool>(),
+        records in prop::collection::vec((0usize..6, 0usize..6, 0usize..9, 0u32..4), 0..12),
+        (dnssec_ok, recursion_desired, asked) in (any::<bool>(), any::<bool>(), 0usize..5),
+        code in prop::sample::select(vec![0u8, 0, 3, 2]),
     ) {
-        let names = ["x.example.", "a.", "b.", "example.", "net."];
-        let text = |(owner, target, kind): (usize, usize, usize)| {
+        let names = ["x.example.", "a.", "x.net.", "example.", "net.", "b.a."];
+        let text = |(owner, target, kind, _): (usize, usize, usize, u32)| {
             let (owner, target) = (names[owner], names[target]);
             match kind {
                 0 | 1 => format!("{owner} CNAME {target}"),
                 2 => format!("{owner} A"),
                 3 => format!("{owner} NS {target}"),
                 4 => format!("{owner} SOA"),
+                5 => format!("{owner} DNAME {target}"),
+                6 => format!("{owner} NSEC {target}"),
+                7 => format!("{owner} RRSIG 47 {target}"),
                 _ => format!("{owner} RRSIG 1 {target}"),
             }
         };
-        let texts: Vec<String> = records.into_iter().map(text).collect();
+        let texts: Vec<String> = records.iter().copied().map(text).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let query = query(A, dnssec_ok);
-        let mut message = message(A, 0, [&texts, &texts, &texts]);
+        let types = [RecordType::A, RecordType::NS, RecordType::CNAME, RecordType::ANY, RecordType::from(DNAME)];
+        let question = (A.0, types[asked]);
+        let query = Query { recursion_desired, ..query(question, dnssec_ok) };
+        let mut message = message(question, code, [&texts, &texts, &texts]);
+        let ttls = records.iter().map(|(.., ttl)| *ttl).cycle();
+        message.answers.iter_mut().chain(&mut message.authority).zip(ttls).for_each(|(record, ttl)| record.ttl = ttl);
         prop_assume!(scrub(&query, &mut message).is_ok());
         let mut known = vec![name(A.0)];
         for record in &message.answers {
-            prop_assert!(known.contains(&record.name), "{:?}", message.answers);
-            known.extend(alias_target(record).cloned());
+            let is_above = record.record_type() == RecordType::DNAME
+                || parse_signature(record).is_some_and(|signature| signature.covered == RecordType::DNAME);
+            let is_known = known.contains(&record.name) || is_above && known.iter().any(|name| record.name.zone_of(name));
+            prop_assert!(is_known, "{:?}", message.answers);
+            if let RData::CNAME(target) = &record.data {
+                known.push(target.0.clone());
+            }
         }
-        prop_assert!(message.authority.iter().all(|record| known.iter().any(|name| record.name.zone_of(name))));
-        let hosts: Vec<&Name> = message.answers.iter().chain(&message.authority).filter_map(host_of).collect();
-        prop_assert!(message.additional.iter().all(|record| hosts.contains(&&record.name)));
+        prop_assert!(message.additional.is_empty());
+        for section in [&message.answers, &message.authority] {
+            for record in section {
+                let same = |other: &&Record| other.name == record.name && other.record_type() == record.record_type();
+                let is_sole = record.record_type() == RecordType::RRSIG;
+                prop_assert!(is_sole || section.iter().filter(same).all(|other| other.ttl == record.ttl), "{section:?}");
+                prop_assert!(dnssec_ok || asked == 3 || record.record_type() != RecordType::RRSIG);
+            }
+        }
+        let soas = message.authority.iter().filter(|record| record.record_type() == RecordType::SOA);
+        prop_assert!(soas.count() <= 1);
         let mut again = message.clone();
         scrub(&query, &mut again).unwrap();
-        prop_assert_eq!(
-            [again.answers, again.authority, again.additional],
-            [message.answers, message.authority, message.additional]
-        );
+        prop_assert_eq!([again.answers, again.authority], [message.answers, message.authority]);
     }
 }
