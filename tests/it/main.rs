@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails; clippy sees only the functions marked as tests"
 )]
 
+mod answers;
 mod cases;
 mod corefile;
 mod demo;

@@ -1,5 +1,7 @@
 //! What the targets have in common.
 
+pub mod answer;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
