@@ -10,7 +10,7 @@
 //! | `search` | this machine's search list |
 //! | `manifests [-RESOURCE...] [FILE...]` | the cluster from here on: files beside the case, and YAML; of these resources nothing is heard |
 //! | `upstream [ADDRESS]` | a zone in master file form that the other servers know, or only this one; behind a query, in place of what they knew |
-//! | `faults` | `NAME TYPE FAULT` lines: what the other servers do instead of answering; behind a query, in place of what they did |
+//! | `faults` | `NAME[@ADDRESS] TYPE FAULT` lines: what the other servers, or only that one, do instead of answering; behind a query, in place of what they did |
 //! | `file NAME` | a file of this text from here on, in the folder `FOLDER` of the configuration; without text there is none |
 //! | `wait SECONDS` | so much time goes by; nobody waits for it |
 //! | `log` | the lines that `log` and plugins have logged since the section before, and no others |

@@ -22,7 +22,14 @@ pub struct Internet {
 }
 
 /// A name, of one type or all, that fails.
-type Special = (Name, Option<RecordType>, Fault);
+#[derive(Debug)]
+struct Special {
+    name: Name,
+    record_type: Option<RecordType>,
+    /// The only server where it does; None: at all.
+    server: Option<IpAddr>,
+    fault: Fault,
+}
 
 /// Records below an origin.
 #[derive(Clone, Debug)]
@@ -98,7 +105,7 @@ impl Internet {
         zones.push(zone);
     }
 
-    /// Adds a fault: `NAME TYPE|* FAULT`, separated by tabs or blanks; `*.x` stands for every name below x.
+    /// Adds a fault: `NAME[@SERVER] TYPE|* FAULT`, separated by tabs or blanks; `*.x` stands for every name below x.
     pub fn add_fault(&mut self, line: &str) {
         self.special.write().expect("no test has panicked with it").extend(special(line));
     }
@@ -113,16 +120,18 @@ impl Internet {
         self.asked.load(Ordering::Relaxed)
     }
 
-    fn fault(&self, name: &Name, record_type: RecordType) -> Option<Fault> {
+    fn fault(&self, server: IpAddr, name: &Name, record_type: RecordType) -> Option<Fault> {
         let fits = |pattern: &Name| match pattern.is_wildcard() {
             true => pattern.base_name().zone_of(name) && pattern.base_name() != *name,
             false => pattern == name,
         };
         let special = self.special.read().expect("no test has panicked with it");
-        special
-            .iter()
-            .find(|(pattern, of_type, _)| fits(pattern) && of_type.is_none_or(|of_type| of_type == record_type))
-            .map(|(_, _, fault)| *fault)
+        let is_of = |special: &&Special| {
+            special.record_type.is_none_or(|of_type| of_type == record_type)
+                && special.server.is_none_or(|only| only == server)
+                && fits(&special.name)
+        };
+        special.iter().find(is_of).map(|special| special.fault)
     }
 
     /// What a server sends back for a message: as much as the channel and the client can take. None: no reply.
@@ -167,7 +176,7 @@ impl Internet {
     fn resolve(&self, server: IpAddr, channel: Channel, question: &Query, reply: &mut Message) -> bool {
         let (mut name, wanted) = (question.name.clone(), question.query_type);
         for _ in 0..ALIASES_MAX {
-            let fault = self.fault(&name, wanted);
+            let fault = self.fault(server, &name, wanted);
             match fault {
                 Some(Fault::NoReply) => return false,
                 Some(Fault::NoTcp) if channel != Channel::Udp => return false,
@@ -236,6 +245,10 @@ impl Internet {
 fn special(line: &str) -> Option<Special> {
     let mut fields = line.split_whitespace();
     let (name, record_type) = (fields.next()?, fields.next()?);
+    let (name, server) = match name.split_once('@') {
+        None => (name, None),
+        Some((name, server)) => (name, Some(server.parse().expect("an address"))),
+    };
     let record_type = (record_type != "*").then(|| record_type.parse().expect("a record type"));
     let fault = match fields.collect::<Vec<_>>().join(" ").as_str() {
         "SERVFAIL" => Fault::Code(ResponseCode::ServFail),
@@ -247,7 +260,7 @@ fn special(line: &str) -> Option<Special> {
         "no SOA" => Fault::NoSoa,
         other => panic!("unknown fault {other:?}"),
     };
-    Some((Name::from_ascii(name).expect("a name"), record_type, fault))
+    Some(Special { name: Name::from_ascii(name).expect("a name"), record_type, server, fault })
 }
 
 fn renamed(records: Vec<Record>, name: &Name) -> Vec<Record> {

@@ -15,6 +15,7 @@ mod encrypted;
 mod limits;
 mod streams;
 mod transfers;
+mod upstream;
 mod waiting;
 
 mod counts;
