@@ -10,7 +10,7 @@ use landfall::dns::{
     UpstreamMessage, encode, parse_signature, parse_upstream,
 };
 use landfall::metrics::Metrics;
-use landfall::plugin::cache::{Cache, RefreshQueue, refresh_queue};
+use landfall::plugin::cache::{Cache, Moment, RefreshQueue, refresh_queue};
 use landfall::upstream::scrub;
 
 /// No answer is good for longer.
@@ -46,13 +46,13 @@ impl Memory {
 pub fn check(octets: &[u8]) {
     let Some((query, answer)) = believed(octets) else { return };
     let (memory, now) = (Memory::new(), Instant::now());
-    let given = memory.cache.put(&query, answer.clone(), now);
+    let given = memory.cache.put(&query, answer.clone(), at(now));
     let packet = encode(&query, &given);
     check_answer(&query, &answer, TTL_MAX);
     check_answer(&query, &given, CACHE_TTL_MAX);
     check_packet(&query, &packet, &given);
     for seconds in LATER {
-        let Some(hit) = memory.cache.get(&query, now + Duration::from_secs(seconds)) else { continue };
+        let Some(hit) = memory.cache.get(&query, at(now + Duration::from_secs(seconds))) else { continue };
         check_answer(&query, &hit, CACHE_TTL_MAX);
         check_no_more(&hit, &given);
         check_packet(&query, &encode(&query, &hit), &hit);
@@ -93,13 +93,17 @@ fn relayed(message: UpstreamMessage) -> Answer {
     }
 }
 
+fn at(time: Instant) -> Moment {
+    Moment { time, epoch: 0 }
+}
+
 /// How long all of that takes. The machine may have other work: the shortest of a few times counts.
 pub fn time(octets: &[u8]) -> Duration {
     let memory = Memory::new();
     let once = || {
         let started = Instant::now();
         if let Some((query, answer)) = believed(octets) {
-            encode(&query, &memory.cache.put(&query, answer, started));
+            encode(&query, &memory.cache.put(&query, answer, at(started)));
         }
         started.elapsed()
     };
