@@ -246,7 +246,10 @@ impl Model {
 
     fn note_failure(&mut self, question: Question) -> Option<Fact> {
         let known = self.known(question)?;
-        for fact in self.facts.iter_mut().filter(|fact| fact.number == known.number) {
+        // What is known here may be lost there, and all else that is left counts as failing.
+        let is_failing =
+            |fact: &Fact| fact.number == known.number || (self.room == Room::Little && fact.is_about(question));
+        for fact in self.facts.iter_mut().filter(|fact| is_failing(fact)) {
             (fact.failing_until, fact.epoch) = (self.time + 5, self.epoch);
         }
         Some(known)

@@ -29,7 +29,7 @@ struct State {
     is_down: AtomicBool,
     /// It does nothing that it is told.
     is_good: AtomicBool,
-    /// How often each name was asked for, and over streams.
+    /// How often each name was asked for, and all over streams.
     asked: Mutex<HashMap<String, usize>>,
     over_streams: AtomicUsize,
     /// How many streams there were.
@@ -84,7 +84,7 @@ impl Evil {
         self.state.is_down.store(is_down, Ordering::Relaxed);
     }
 
-    /// How often a name was asked for.
+    /// How often a name was asked for; over TCP it is not counted, where a question of a datagram may come again at any time.
     pub fn asked(&self, name: &str) -> usize {
         self.state.asked.lock().expect("no panic").get(&name.to_lowercase()).copied().unwrap_or_default()
     }
@@ -117,10 +117,12 @@ impl State {
     }
 
     /// A question that came; None: it is not answered.
-    fn note(&self, message: &[u8]) -> Option<Asked> {
+    fn note(&self, message: &[u8], is_counted: bool) -> Option<Asked> {
         let asked = Asked::read(message);
+        if is_counted {
+            *self.asked.lock().expect("no panic").entry(asked.name.clone()).or_default() += 1;
+        }
         self.without_recursion.fetch_add(usize::from(!asked.recursion_desired), Ordering::Relaxed);
-        *self.asked.lock().expect("no panic").entry(asked.name.clone()).or_default() += 1;
         (!self.is_down.load(Ordering::Relaxed)).then_some(asked)
     }
 
@@ -130,7 +132,7 @@ impl State {
         let mut octets = [0; 4096];
         while !self.is_gone() {
             let Ok((length, client)) = socket.recv_from(&mut octets) else { continue };
-            let Some(asked) = self.note(&octets[..length]) else { continue };
+            let Some(asked) = self.note(&octets[..length], true) else { continue };
             for datagram in datagrams(&asked) {
                 let from = if datagram.is_from_elsewhere { &elsewhere } else { socket };
                 // Who has what it wanted may have closed its socket.
@@ -144,23 +146,23 @@ impl State {
         stream.set_read_timeout(Some(TICK)).expect("a timeout");
         stream.set_nodelay(true).expect("an option");
         match tls {
-            None => self.answer_stream(stream),
+            None => self.answer_stream(stream, false),
             Some(tls) => {
                 let connection = ServerConnection::new(tls).expect("a connection");
-                self.answer_stream(StreamOwned::new(connection, stream))
+                self.answer_stream(StreamOwned::new(connection, stream), true)
             }
         }
     }
 
     /// Until an end of any kind.
-    fn answer_stream(&self, mut stream: impl Read + Write) -> Option<()> {
+    fn answer_stream(&self, mut stream: impl Read + Write, is_counted: bool) -> Option<()> {
         loop {
             let mut length = [0; 2];
             self.fill(&mut stream, &mut length)?;
             let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
             self.fill(&mut stream, &mut message)?;
             self.over_streams.fetch_add(1, Ordering::Relaxed);
-            let Some(asked) = self.note(&message) else { continue };
+            let Some(asked) = self.note(&message, is_counted) else { continue };
             let reply = frame(&answer(&asked));
             match asked.script() {
                 _ if self.is_good.load(Ordering::Relaxed) => {
