@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::datagrams::canonical;
 use super::frames::{Frames, TooShort};
-use super::respond::{Packet, Reply, Responder, Response, Times, Waiting};
+use super::respond::{Packet, Reply, Responder, Response, Times};
 use crate::dns::{Messages, Transport};
 
 /// Octets that wait for the client to read them, at most.
@@ -47,7 +48,7 @@ pub(super) struct Connection {
     /// How many queries were taken.
     queries: u32,
     frames: Frames,
-    pending: FuturesUnordered<Waiting>,
+    pending: FuturesUnordered<BoxFuture<'static, Option<Reply>>>,
     /// What follows the first messages of transfers.
     transfers: VecDeque<Box<Messages>>,
     output: Output,
@@ -177,7 +178,7 @@ impl Connection {
             let packet = Packet { octets, client: self.client, local, transport: Transport::Tcp };
             match self.responder.begin(packet) {
                 Response::Ready(reply) => self.push(reply),
-                Response::Waiting(waiting) => self.pending.push(waiting),
+                Response::Waiting(waiting) => self.pending.push(Box::pin(waiting.reply())),
             }
             self.is_open &= self.takes_another();
             self.idle_since = Instant::now();

@@ -121,7 +121,26 @@ pub(super) enum Response {
 }
 
 /// A reply that waits for something, and holds a place of [`Capacity::queries`] until it is there.
-pub(super) type Waiting = Pin<Box<dyn Future<Output = Option<Reply>> + Send>>;
+pub(super) struct Waiting {
+    answering: Pin<Box<dyn Future<Output = Option<Reply>> + Send>>,
+    place: Place,
+    deadline: Duration,
+    /// The packet, its octets apart, and who answers it when that takes too long.
+    packet: Packet<'static>,
+    octets: Vec<u8>,
+    router: Arc<Router>,
+}
+
+impl Waiting {
+    /// The reply; None: nothing goes back.
+    pub async fn reply(self) -> Option<Reply> {
+        let Self { answering, place: _place, deadline, packet, octets, router } = self;
+        match tokio::time::timeout(deadline, answering).await {
+            Ok(reply) => reply,
+            Err(_) => Packet { octets: &octets, ..packet }.give_up(&router, too_late()),
+        }
+    }
+}
 
 /// RFC 8914: an error without a code of its own.
 const OTHER_ERROR: u16 = 0;
@@ -157,7 +176,7 @@ impl Responder {
     pub async fn answer(&self, packet: Packet<'_>) -> Option<Reply> {
         match self.begin(packet) {
             Response::Ready(reply) => reply,
-            Response::Waiting(waiting) => waiting.await,
+            Response::Waiting(waiting) => waiting.reply().await,
         }
     }
 
@@ -184,13 +203,9 @@ impl Responder {
             Poll::Pending => match self.place(client, may_wait) {
                 Some(place) => {
                     let (octets, deadline) = (packet.octets.to_vec(), self.capacity.limits.query_time);
-                    Response::Waiting(Box::pin(async move {
-                        let _place = place;
-                        match tokio::time::timeout(deadline, answering).await {
-                            Ok(reply) => reply,
-                            Err(_) => Packet { octets: &octets, ..packet }.give_up(&router, too_late()),
-                        }
-                    }))
+                    let Packet { client, local, transport, .. } = packet;
+                    let packet = Packet { octets: &[], client, local, transport };
+                    Response::Waiting(Waiting { answering, place, deadline, packet, octets, router })
                 }
                 None => Response::Ready(packet.give_up(&router, too_many())),
             },

@@ -97,7 +97,7 @@ impl UdpWorker {
                 Response::Waiting(waiting) => {
                     let socket = Arc::clone(&self.socket);
                     let task = async move {
-                        if let Some(reply) = waiting.await {
+                        if let Some(reply) = waiting.reply().await {
                             send_late(&socket, &reply.message, route);
                         }
                     };

@@ -98,6 +98,9 @@ impl Question {
 
     /// Writes letters in the other case, and those that were back in their own.
     fn flip_case(&mut self) {
+        if self.flipped == [0; 4] {
+            return;
+        }
         // A label is at most 63 octets long, which is below every letter: lengths stay as they are.
         let name = self.octets.get_mut(HEADER..self.name_end).unwrap_or_default();
         for (part, mut bits) in name.chunks_mut(64).zip(self.flipped) {

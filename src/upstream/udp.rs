@@ -7,6 +7,7 @@
 //! What is no reply never ends the wait. What is nearly one is a sign that somebody guesses: from then on the question is
 //! asked over TCP, too, and the first answer counts. So whoever guesses can neither win time nor keep the answer away.
 
+use std::cell::RefCell;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
@@ -48,6 +49,11 @@ const HEARD: Interest = Interest::READABLE.add(Interest::ERROR);
 
 /// How long a server that does not keep the case of letters is asked as the client wrote.
 const CASE_LOST: Duration = Duration::from_secs(600);
+
+thread_local! {
+    /// Where a datagram is for a moment, so that nothing is allocated or cleared for it.
+    static DATAGRAM: RefCell<[u8; SIZE_MAX + 1]> = const { RefCell::new([0; SIZE_MAX + 1]) };
+}
 
 /// The sockets to one server.
 #[derive(Debug)]
@@ -355,27 +361,31 @@ impl Socket {
     }
 
     fn receive(&self, question: &mut Question, place: &mut Place<'_>) -> io::Result<Verdict> {
-        // It lives here for a moment: nothing is allocated, and the wait does not grow by it.
-        let mut datagram = [0; SIZE_MAX + 1];
-        let length = self.read(&mut datagram)?;
-        let datagram = datagram.get(..length).unwrap_or_default();
+        DATAGRAM.with_borrow_mut(|buffer| {
+            let length = self.read(buffer)?;
+            Ok(self.judge(buffer.get(..length).unwrap_or_default(), question, place))
+        })
+    }
+
+    /// What a datagram is to the question, and what is learned from it.
+    fn judge(&self, datagram: &[u8], question: &mut Question, place: &mut Place<'_>) -> Verdict {
         let verdict = question.verdict(datagram);
         if verdict != Verdict::Reply && self.last_id.is_some_and(|id| datagram.starts_with(&id)) {
             place.sockets.mismatches.count_late();
-            return Ok(Verdict::Foreign);
+            return Verdict::Foreign;
         }
         place.sockets.mismatches.count(verdict);
         match verdict {
             Verdict::Reply => {
                 place.learn(verdict, question.cookie_of(datagram));
-                question.replace_by(datagram, length <= SIZE_MAX);
+                question.replace_by(datagram, datagram.len() <= SIZE_MAX);
             }
             Verdict::BadCookie => place.learn(verdict, question.cookie_of(datagram)),
             Verdict::WrongCase | Verdict::NoCookie | Verdict::KnowsNoEdns | Verdict::NearMiss | Verdict::Foreign => {
                 place.learn(verdict, None);
             }
         }
-        Ok(verdict)
+        verdict
     }
 }
 

@@ -67,13 +67,14 @@ impl<'a> Reader<'a> {
 
     /// Reads a name that holds no pointer: that of a question, which has nothing before it to point to.
     pub fn plain_name(&mut self) -> Result<Name, Malformed> {
-        let mut labels = Vec::new();
-        let mut length = 1;
+        let (mut name, mut length) = (Name::new(), 1);
         loop {
             let size = usize::from(self.u8()?);
             match size {
                 0 => break,
-                1..=63 => labels.push(self.take(size)?),
+                1..=63 => {
+                    name = name.append_label(self.take(size)?).map_err(|_| Malformed::new("a name that cannot be"))?
+                }
                 _ => return Err(Malformed::new("a label that is too long, or a pointer, in the question")),
             }
             length += size + 1;
@@ -81,7 +82,6 @@ impl<'a> Reader<'a> {
                 return Err(Malformed::new("a name of more than 255 octets"));
             }
         }
-        let mut name = Name::from_labels(labels).map_err(|_| Malformed::new("a name that cannot be"))?;
         name.set_fqdn(true);
         Ok(name)
     }
