@@ -47,9 +47,9 @@ impl Auto {
         auto
     }
 
-    /// Whether a name is in one of the zones.
+    /// Whether a name is in one of the zones, and not delegated to other servers.
     pub fn serves(&self, name: &Name) -> bool {
-        self.zone_of(name).is_some()
+        self.zone_of(name).is_some_and(|zone| zone.serves(name))
     }
 
     /// The answer of the zone with most labels; None: ask the next plugin.

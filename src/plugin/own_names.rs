@@ -15,7 +15,9 @@ const FORWARD: &str = "forward";
 pub fn cut(query: &Query, mut answer: Answer, router: &Router) -> Answer {
     let Some((index, target)) = entrance(query, &answer, router) else { return answer };
     query.explain(FORWARD, || format!("an alias leads to {target}, of which no other server is believed"));
-    let beyond = answer.answers.iter().skip(index).position(|record| record.name == target);
+    // The alias may have its signature behind it, and its target a DNAME, which has another name, before it.
+    let owner = answer.answers.get(index).map(|alias| alias.name.clone());
+    let beyond = answer.answers.iter().skip(index).position(|record| Some(&record.name) != owner.as_ref());
     answer.answers.truncate(beyond.map_or(answer.answers.len(), |beyond| index + beyond));
     // A denial was about the target.
     answer.authority.clear();

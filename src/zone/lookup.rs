@@ -101,6 +101,11 @@ impl Zone {
         lookup.response
     }
 
+    /// Whether a name is at or below a cut: other servers know it.
+    pub fn delegates(&self, name: &Name) -> bool {
+        matches!(self.place(name, RecordType::A), Place::Cut(_))
+    }
+
     /// Goes down from the apex to a name.
     fn place(&self, name: &Name, record_type: RecordType) -> Place<'_> {
         let labels: Vec<&[u8]> = name.iter().collect();

@@ -40,9 +40,9 @@ impl File {
         Ok(Self { zones })
     }
 
-    /// Whether a name is in one of the zones.
+    /// Whether a name is in one of the zones, and not delegated to other servers.
     pub fn serves(&self, name: &Name) -> bool {
-        self.zone_of(name).is_some()
+        self.zone_of(name).is_some_and(|(zone, _)| zone.serves(name))
     }
 
     /// The answer of the zone with most labels; None: ask the next plugin.

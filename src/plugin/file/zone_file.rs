@@ -65,6 +65,11 @@ impl ZoneFile {
         self.zone.load_full()
     }
 
+    /// Whether a name of the zone is not delegated to other servers, as far as it was read.
+    pub fn serves(&self, name: &Name) -> bool {
+        self.zone().is_none_or(|zone| !zone.delegates(name))
+    }
+
     /// The master file.
     pub fn file(&self) -> &Path {
         &self.file

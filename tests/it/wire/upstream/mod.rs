@@ -215,6 +215,7 @@ fn aliases_end_and_lead_to_what_they_may() {
     let ours = ["~ CNAME web.shop.svc.cluster.local.", "web.shop.svc.cluster.local. A 10.96.0.80"];
     world.ask("cname-ours").check("NOERROR", &ours, &[]);
     world.ask("cname-denied").check("NOERROR", &ours, &[]);
+    world.ask("cname-renamed").check("NOERROR", &ours, &[]);
 }
 
 #[test]

@@ -141,6 +141,11 @@ pub fn answer(asked: &Asked) -> Vec<u8> {
         "cname-ours" => {
             to.with(0, [alias(name, "web.shop.svc.cluster.local."), address("web.shop.svc.cluster.local.", FORGED)])
         }
+        "cname-renamed" => {
+            let (ours, renamed) = ("web.shop.svc.cluster.local.", "web.shop.svc.evil.");
+            let dname = pointer("cluster.local.", DNAME, "evil.");
+            to.with(0, [alias(name, ours), dname, alias(ours, renamed), address(renamed, FORGED)])
+        }
         "cname-denied" => {
             let denied = Reply { flags: to.flags | 3, ..to };
             denied.with(0, [alias(name, "web.shop.svc.cluster.local.")]).with(1, [soa("cluster.local."), soa(".")])
