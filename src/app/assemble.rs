@@ -295,8 +295,8 @@ fn view_label(server: &ServerBlock) -> String {
     server.view.as_ref().map(|view| view.name.clone()).unwrap_or_default()
 }
 
-/// All that the answers in a cache depend on: where it is, its settings, and what changes answers behind it. What this server knows
-/// itself is asked for before the cache; and servers that are asked may change: their answers stay as long as they said.
+/// All that the answers in a cache depend on: where it is, its settings, what changes answers behind it, and who gives them: another
+/// server may know names that the one before has denied. What this server knows itself is asked for before the cache.
 fn memory_key(server: &ServerBlock, label: &str) -> String {
     let behind = ServerBlock {
         keys: server.keys.clone(),
@@ -304,6 +304,7 @@ fn memory_key(server: &ServerBlock, label: &str) -> String {
         cache: server.cache.clone(),
         header: server.header,
         minimal: server.minimal,
+        forward: server.forward.clone(),
         ..ServerBlock::default()
     };
     format!("{label} {behind:?}")
@@ -494,6 +495,19 @@ mod tests {
         let files = tuned.tls.as_ref().expect("a certificate");
         assert_eq!((&*files.certificate, &*files.key), (Path::new("/etc/tls/a.crt"), Path::new("/a.key")));
         assert_eq!(tuned.timeouts.idle, Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn what_is_remembered_is_of_the_servers_that_said_it() {
+        let memories = |directives: &str| {
+            let assembly = assembly(&format!(". {{\n cache 30\n {directives}\n}}\n")).expect("an assembly");
+            assembly.memories.into_keys().collect::<Vec<_>>()
+        };
+        let before = memories("forward . 192.0.2.53");
+        assert_eq!(memories("forward . 192.0.2.53\n log"), before);
+        for other in ["forward . 192.0.2.54", "forward . 192.0.2.53\n forward a.test 192.0.2.54"] {
+            assert_ne!(memories(other), before, "{other}");
+        }
     }
 
     #[test]
