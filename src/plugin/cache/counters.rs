@@ -20,6 +20,8 @@ pub struct Counters {
     pub served_stale: Counter,
     /// Answers that were too large to be remembered.
     pub drops: Counter,
+    /// Questions that ended in a panic when they were asked again.
+    pub panics: Counter,
     /// Of the positive answers.
     pub success: ShelfCounters,
     /// Of the negative answers and failures.
@@ -43,6 +45,7 @@ impl Counters {
             prefetch: metrics.cache_prefetch.with_label_values(&labels),
             served_stale: metrics.cache_served_stale.with_label_values(&labels),
             drops: metrics.cache_drops.with_label_values(&labels),
+            panics: metrics.panics.clone(),
             success: shelf("success"),
             denial: shelf("denial"),
         }

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::time::Duration;
 
 use super::Moment;
-use super::lifetime::Kind;
+use super::lifetime::{Kind, has_type};
 use crate::dns::{Answer, Class, Name, Query, RecordType, footprint_bytes};
 
 /// INFO-CODE of an expired answer (RFC 8914 section 4.4).
@@ -33,7 +33,7 @@ impl Key {
     pub fn of(query: &Query, scope: Scope) -> Self {
         Self {
             name: query.name.clone(),
-            record_type: scope.record_type(query),
+            record_type: scope.record_type(),
             class: query.class,
             dnssec_ok: query.dnssec_ok(),
             checking_disabled: query.checking_disabled,
@@ -43,7 +43,7 @@ impl Key {
 
     /// Whether this is the key of that question.
     pub fn is_of(&self, query: &Query, scope: Scope) -> bool {
-        self.record_type == scope.record_type(query)
+        self.record_type == scope.record_type()
             && self.class == query.class
             && self.dnssec_ok == query.dnssec_ok()
             && self.checking_disabled == query.checking_disabled
@@ -61,16 +61,16 @@ impl Key {
 /// Which questions about a name an answer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Those for its type.
-    Type,
+    /// Those for one type.
+    Type(RecordType),
     /// All: the name does not exist, whatever it is asked for (RFC 2308 section 5).
     Name,
 }
 
 impl Scope {
-    fn record_type(self, query: &Query) -> Option<RecordType> {
+    fn record_type(self) -> Option<RecordType> {
         match self {
-            Scope::Type => Some(query.record_type),
+            Scope::Type(record_type) => Some(record_type),
             Scope::Name => None,
         }
     }
@@ -103,11 +103,13 @@ impl Hashes {
     }
 
     /// The hash of one key.
-    pub fn in_scope(self, query: &Query, scope: Scope) -> u64 {
+    pub fn in_scope(self, scope: Scope) -> u64 {
         match scope {
             Scope::Name => self.0,
             // Another number for each type, and spread over all bits.
-            Scope::Type => self.0.wrapping_add((u64::from(u16::from(query.record_type)) + 1).wrapping_mul(SPREAD)),
+            Scope::Type(record_type) => {
+                self.0.wrapping_add((u64::from(u16::from(record_type)) + 1).wrapping_mul(SPREAD))
+            }
         }
     }
 
@@ -154,6 +156,11 @@ impl Entry {
     /// What the answer is.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Whether the answer has what a question asks for.
+    pub fn has_type(&self, query: &Query) -> bool {
+        has_type(query, &self.answer)
     }
 
     /// Whether the answer still holds. A failure does so until one of the servers comes back.
@@ -210,7 +217,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn entry(answer: Answer, now: Moment) -> Entry {
-        Entry::new(answer, Scope::Type, MINUTE, now)
+        Entry::new(answer, Scope::Type(RecordType::A), MINUTE, now)
     }
 
     #[test]

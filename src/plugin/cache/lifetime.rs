@@ -82,7 +82,7 @@ fn smallest_ttl(query: &Query, answer: &Answer) -> Option<Duration> {
 }
 
 /// Whether the answer section has what was asked for.
-fn has_type(query: &Query, answer: &Answer) -> bool {
+pub fn has_type(query: &Query, answer: &Answer) -> bool {
     let wanted = query.record_type;
     answer.answers.iter().any(|record| wanted == RecordType::ANY || record.record_type() == wanted)
 }

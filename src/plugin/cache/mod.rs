@@ -16,11 +16,13 @@ mod shelf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tracing::error;
+
 pub use refresh::{AskedAgain, RefreshQueue, RefreshSender, Reply, refresh_queue};
 
 use self::counters::Counters;
 use self::entry::{Entry, Scope};
-use self::lifetime::Kind;
+use self::lifetime::{Kind, has_type};
 use self::shards::{Remembered, Shards};
 use self::shelf::Place;
 use crate::config::{directive, duration_text};
@@ -162,8 +164,14 @@ impl Cache {
         Some(reply)
     }
 
-    /// The expired answer to a question whose source takes too long, or whose client may not wait; None: it is gone. Who asks next does not wait (RFC 8767
-    /// section 5), unless the source has answered until then.
+    /// Tells that asking again for a name ended in a panic.
+    fn note_panic(&self, name: &Name) {
+        self.counters.panics.inc();
+        error!(%name, "a query ended in a panic");
+    }
+
+    /// The expired answer to a question whose source takes too long, or whose client may not wait; None: it is gone. Who asks next
+    /// does not wait (RFC 8767 section 5), unless the source has answered until then.
     pub fn give_up_waiting(&self, query: &Query, at: Moment) -> Option<Answer> {
         let hit = {
             let mut remembered = self.shards.of(query);
@@ -184,8 +192,8 @@ impl Cache {
     /// Whether an answer takes the place of what is known.
     fn is_usable(&self, query: &Query, answer: &Answer, at: Moment) -> bool {
         let is_less = || {
-            let known = self.shards.of(query).known(self.stale(), at).map(|place| place.entry().kind());
-            known == Some(Kind::Positive) && Kind::of(answer) == Kind::Negative
+            let has_more = |place: &mut Place| place.entry().has_type(query);
+            !has_type(query, answer) && self.shards.of(query).known(self.stale(), at).is_some_and(has_more)
         };
         is_an_answer(answer) && !(self.config.prefer_positive && is_less())
     }
@@ -284,7 +292,7 @@ impl Cache {
         let scope = match answer.is_nx_domain() && answer.answers.is_empty() && !self.config.prefer_positive {
             true => Scope::Name,
             // The name is an alias, or its addresses are worth more than its denials.
-            false => Scope::Type,
+            false => Scope::Type(query.record_type),
         };
         let entry = Entry::new(answer.clone(), scope, lifetime, at);
         let size_bytes = entry.size_bytes();

@@ -139,6 +139,7 @@ impl Question {
 struct Fact {
     question: Question,
     says: Says,
+    is_of_all_types: bool,
     number: u32,
     end: u64,
     failing_until: u64,
@@ -147,9 +148,8 @@ struct Fact {
 
 impl Fact {
     fn is_about(&self, question: Question) -> bool {
-        let is_of_all_types = self.says == Says::NoName && question.is_covered();
         let asked = Question { record_type: question.record_type, ..self.question };
-        self.question == question || (is_of_all_types && asked == question)
+        self.question == question || (self.is_of_all_types && question.is_covered() && asked == question)
     }
 
     /// The code, the TTL and what else is to be seen.
@@ -179,9 +179,13 @@ struct Model {
 impl Model {
     /// What there is to a question, what counts most first.
     fn about(&self, question: Question) -> Vec<Fact> {
-        let order = [Says::Data, Says::NoName, Says::NoData, Says::AliasOfNothing, Says::Failure];
         let mut about: Vec<_> = self.facts.iter().copied().filter(|fact| fact.is_about(question)).collect();
-        about.sort_by_key(|fact| order.iter().position(|says| *says == fact.says));
+        about.sort_by_key(|fact| match fact.says {
+            Says::Data => 0,
+            Says::NoName if fact.is_of_all_types => 1,
+            Says::NoName | Says::NoData | Says::AliasOfNothing => 2,
+            Says::Failure => 3,
+        });
         about
     }
 
@@ -222,7 +226,8 @@ impl Model {
 
     /// Returns what the client gets.
     fn put(&mut self, question: Question, says: Says, ttl: u32, number: u32, recursion_desired: bool) -> String {
-        let said = Fact { question, says, number, end: self.time + 5, failing_until: 0, epoch: self.epoch };
+        let end = self.time + 5;
+        let said = Fact { question, says, is_of_all_types: false, number, end, failing_until: 0, epoch: self.epoch };
         if !question.is_covered() {
             return said.shown(ttl.into(), "");
         }
@@ -239,9 +244,25 @@ impl Model {
             }
             return known.map_or_else(|| said.shown(0, ""), |known| self.shown(&known));
         }
-        self.facts.retain(|fact| fact.question != question && !(fact.says == Says::NoName && fact.is_about(question)));
-        self.facts.push(Fact { end: self.time + ttl, ..said });
+        let has_addresses = self.has_addresses(question);
+        self.facts.retain(|fact| fact.question != question && !(fact.is_of_all_types && fact.is_about(question)));
+        // What is known here may be lost there.
+        if says == Says::NoName && (!has_addresses || self.room == Room::Little) {
+            self.facts.push(Fact { is_of_all_types: true, end: self.time + ttl, ..said });
+        }
+        if says != Says::NoName || has_addresses {
+            self.facts.push(Fact { end: self.time + ttl, ..said });
+        }
         said.shown(ttl, "")
+    }
+
+    /// Whether there are, or were, addresses of another type.
+    fn has_addresses(&self, question: Question) -> bool {
+        self.facts.iter().any(|fact| {
+            let asked = Question { record_type: question.record_type, ..fact.question };
+            let is_address = TYPES[fact.question.record_type] != RecordType::TXT;
+            fact.says == Says::Data && is_address && fact.question != question && asked == question
+        })
     }
 
     fn note_failure(&mut self, question: Question) -> Option<Fact> {

@@ -2,11 +2,12 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::stream::poll_fn;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -98,17 +99,23 @@ impl Reply {
 }
 
 impl RefreshQueue {
-    /// Asks again what the cache of this pipeline wants, until `stop`. The pipeline is not chosen anew: another one may be
-    /// behind the view or the name that `rewrite` made.
+    /// Asks again what the cache of this pipeline wants, until `stop`; a panic costs its question alone. The pipeline is not chosen
+    /// anew: another one may be behind the view or the name that `rewrite` made.
     pub async fn run(
         self,
         pipeline: Arc<Pipeline>,
         router: Arc<Router>,
         stop: CancellationToken,
     ) -> Result<(), Infallible> {
-        let ask = |again| {
+        let ask = |again: AskedAgain| {
             let (pipeline, router) = (pipeline.clone(), router.clone());
-            async move { pipeline.refresh(again, &router).await }
+            async move {
+                let name = again.query.name.clone();
+                let asked = AssertUnwindSafe(pipeline.refresh(again, &router)).catch_unwind().await;
+                if let (Err(_), Some(cache)) = (asked, &pipeline.cache) {
+                    cache.note_panic(&name);
+                }
+            }
         };
         self.run_with(stop, ask).await;
         Ok(())
@@ -171,15 +178,17 @@ mod tests {
     }
 
     /// A server that takes some time, and says no more of whom it was asked by.
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     struct Slow {
         takes: Duration,
+        panics: bool,
         asked: AtomicUsize,
     }
 
     impl Exchange for Slow {
         fn exchange(&self, _: Attempt) -> Exchanging<'_> {
             self.asked.fetch_add(1, Ordering::Relaxed);
+            assert!(!self.panics, "the question is one too many");
             Box::pin(async {
                 sleep(self.takes).await;
                 Ok(encode(&query(WWW, RecordType::A), &www(60)))
@@ -207,7 +216,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_question_goes_on_when_the_client_has_its_expired_answer() {
-        let server = Arc::new(Slow { takes: Duration::from_secs(3), asked: AtomicUsize::new(0) });
+        let server = Arc::new(Slow { takes: Duration::from_secs(3), ..Slow::default() });
         let (pipeline, queue) = block("cache {\n serve_stale\n}", &server);
         let cache = pipeline.cache.as_ref().expect("a cache");
         let asked = query(WWW, RecordType::A);
@@ -231,7 +240,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_may_not_wait_gets_the_expired_answer_at_once() {
-        let server = Arc::new(Slow { takes: Duration::from_secs(1), asked: AtomicUsize::new(0) });
+        let server = Arc::new(Slow { takes: Duration::from_secs(1), ..Slow::default() });
         let (pipeline, queue) = block("cache {\n serve_stale\n}", &server);
         let asked = Query { may_wait: false, ..query(WWW, RecordType::A) };
         pipeline.cache.as_ref().expect("a cache").put(&asked, www(60), now());
@@ -243,7 +252,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_for_a_question_that_is_asked_again_gets_its_answer() {
-        let server = Arc::new(Slow { takes: Duration::from_secs(1), asked: AtomicUsize::new(0) });
+        let server = Arc::new(Slow { takes: Duration::from_secs(1), ..Slow::default() });
         let (pipeline, queue) = block("cache {\n serve_stale\n}", &server);
         let cache = pipeline.cache.as_ref().expect("a cache");
         let asked = query(WWW, RecordType::A);
@@ -258,6 +267,23 @@ mod tests {
         };
         tokio::join!(queue.run(pipeline.clone(), router.clone(), stop.clone()), client).0.expect("it ends");
         assert_eq!(server.asked.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_costs_its_question_alone() {
+        let server = Arc::new(Slow { panics: true, ..Slow::default() });
+        let (pipeline, queue) = block("cache", &server);
+        let cache = pipeline.cache.as_ref().expect("a cache");
+        for number in 0..3 {
+            assert!(cache.refresh.try_send(&query(&format!("n{number}.example."), RecordType::A)));
+        }
+        let (router, stop) = (Arc::new(Router::new(Vec::new(), None)), CancellationToken::new());
+        let end = async {
+            sleep(Duration::from_secs(1)).await;
+            stop.cancel();
+        };
+        let (done, ()) = tokio::join!(queue.run(pipeline.clone(), router, stop.clone()), end);
+        assert_eq!((done, server.asked.load(Ordering::Relaxed), cache.counters.panics.get()), (Ok(()), 3, 3));
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use super::entry::{Entry, Hashes, Scope};
 use super::lifetime::Kind;
 use super::shelf::{Bounds, Place, Shelf};
 use crate::config::directive::{self, CacheSide};
-use crate::dns::Query;
+use crate::dns::{Query, RecordType};
 
 /// How many parts there are. Even the smallest capacity, 1024, leaves each part room for dozens of answers.
 const SHARDS: usize = 16;
@@ -107,17 +107,19 @@ impl Remembered<'_> {
     /// Remembers the newest answer in place of all that it contradicts. A failure says nothing about the name, and yields to
     /// what is known.
     pub fn insert(&mut self, entry: Entry, size_bytes: usize, stale: Duration, at: Moment) {
-        let spot = match (entry.kind(), entry.scope()) {
+        let scope = match entry.scope() {
+            Scope::Name if self.has_addresses() => Scope::Type(self.query.record_type),
+            scope => scope,
+        };
+        let spot = match (entry.kind(), scope) {
             (Kind::Positive, _) => {
                 self.forget_at([Spot::Denial, Spot::NoName]);
                 Spot::Success
             }
-            (Kind::Negative, Scope::Type) => {
+            (Kind::Negative, Scope::Type(_)) => {
                 self.forget_at([Spot::Success, Spot::NoName]);
                 Spot::Denial
             }
-            // What is known of other types of the name holds until its end: there are servers that say NXDOMAIN where they have no
-            // AAAA (RFC 4074 section 4.2).
             (Kind::Negative, Scope::Name) => {
                 self.forget_at([Spot::Success, Spot::Denial]);
                 Spot::NoName
@@ -127,6 +129,15 @@ impl Remembered<'_> {
         };
         let (scope, hash) = self.key(spot);
         self.shard.shelf(spot).insert(hash, (self.query, scope), entry, size_bytes, at);
+    }
+
+    /// Whether the name is known to have addresses, or was so until their end, when it was asked for another type. There are servers
+    /// that say NXDOMAIN where they have no AAAA (RFC 4074 section 4.2): that is to hide no A.
+    fn has_addresses(&self) -> bool {
+        let others = [RecordType::A, RecordType::AAAA].into_iter().filter(|other| *other != self.query.record_type);
+        others
+            .map(Scope::Type)
+            .any(|scope| self.shard.success.find(self.hashes.in_scope(scope), self.query, scope).is_some())
     }
 
     /// Remembers nothing any more.
@@ -143,10 +154,10 @@ impl Remembered<'_> {
 
     fn key(&self, spot: Spot) -> (Scope, u64) {
         let scope = match spot {
-            Spot::Denial | Spot::Success => Scope::Type,
+            Spot::Denial | Spot::Success => Scope::Type(self.query.record_type),
             Spot::NoName => Scope::Name,
         };
-        (scope, self.hashes.in_scope(self.query, scope))
+        (scope, self.hashes.in_scope(scope))
     }
 }
 

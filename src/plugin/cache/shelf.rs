@@ -269,6 +269,8 @@ mod tests {
     use super::*;
     use crate::dns::{Answer, RecordType};
 
+    const SCOPE: Scope = Scope::Type(RecordType::A);
+
     fn shelf(entries: usize, size_bytes: usize) -> Shelf {
         let counters = ShelfCounters {
             entries: Gauge::new("entries", "entries").expect("a gauge"),
@@ -283,7 +285,7 @@ mod tests {
 
     /// An entry that is told from others by its lifetime.
     fn entry(seconds: u64, now: Moment) -> Entry {
-        Entry::new(Answer::no_data(None), Scope::Type, Duration::from_secs(seconds), now)
+        Entry::new(Answer::no_data(None), SCOPE, Duration::from_secs(seconds), now)
     }
 
     fn size_bytes(shelf: &Shelf) -> usize {
@@ -292,15 +294,15 @@ mod tests {
 
     /// What a place takes beside `size_bytes`.
     fn beside() -> usize {
-        PLACE_BYTES + Key::of(&question(0), Scope::Type).heap_bytes()
+        PLACE_BYTES + Key::of(&question(0), SCOPE).heap_bytes()
     }
 
     fn put(shelf: &mut Shelf, number: u64, size_bytes: usize, now: Moment) {
-        shelf.insert(number, (&question(number), Scope::Type), entry(60, now), size_bytes, now);
+        shelf.insert(number, (&question(number), SCOPE), entry(60, now), size_bytes, now);
     }
 
     fn find(shelf: &mut Shelf, number: u64) -> Option<&mut Place> {
-        shelf.find(number, &question(number), Scope::Type)?;
+        shelf.find(number, &question(number), SCOPE)?;
         shelf.at(number)
     }
 
@@ -434,7 +436,7 @@ mod tests {
                 match what {
                     0 => {
                         let what = entry(lifetime, now);
-                        shelf.insert(number, (&question(number), Scope::Type), what, octets, now);
+                        shelf.insert(number, (&question(number), SCOPE), what, octets, now);
                         model.insert(number, lifetime);
                         prop_assert!(find(&mut shelf, number).is_some());
                     }
