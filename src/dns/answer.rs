@@ -18,6 +18,8 @@ pub struct Answer {
     recursion_desired: Option<bool>,
     truncated: bool,
     dropped: bool,
+    /// Its aliases lead on, and what is there is not part of it.
+    leading_on: bool,
     /// The answer section, aliases in their order.
     pub answers: Vec<Record>,
     /// The authority section.
@@ -50,6 +52,7 @@ impl Answer {
             recursion_desired: None,
             truncated: false,
             dropped: false,
+            leading_on: false,
             answers: Vec::new(),
             authority: Vec::new(),
             additional: Vec::new(),
@@ -143,6 +146,12 @@ impl Answer {
         self
     }
 
+    /// The same as one whose aliases lead to a name that is asked for anew whenever it is given.
+    pub fn leading_on(mut self) -> Self {
+        self.leading_on = true;
+        self
+    }
+
     /// The same with AA set or clear.
     pub fn with_authoritative(mut self, authoritative: bool) -> Self {
         self.authoritative = authoritative;
@@ -206,6 +215,11 @@ impl Answer {
     /// Whether there is to be no reply at all.
     pub fn is_dropped(&self) -> bool {
         self.dropped
+    }
+
+    /// Whether what its aliases lead to is asked for anew whenever it is given.
+    pub fn is_leading_on(&self) -> bool {
+        self.leading_on
     }
 
     /// The zone that this is a transfer of, if it is one.

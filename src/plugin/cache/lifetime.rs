@@ -81,10 +81,11 @@ fn smallest_ttl(query: &Query, answer: &Answer) -> Option<Duration> {
     Some(Duration::from_secs(smallest.into()))
 }
 
-/// Whether the answer section has what was asked for.
+/// Whether the answer section has what was asked for, or this server itself says what is at the end of its aliases.
 pub fn has_type(query: &Query, answer: &Answer) -> bool {
     let wanted = query.record_type;
-    answer.answers.iter().any(|record| wanted == RecordType::ANY || record.record_type() == wanted)
+    let is_wanted = |record: &Record| wanted == RecordType::ANY || record.record_type() == wanted;
+    answer.is_leading_on() || answer.answers.iter().any(is_wanted)
 }
 
 fn is_alias(record: &Record) -> bool {
@@ -143,6 +144,7 @@ mod tests {
         check(&relayed(ResponseCode::NoError, alias(), vec![soa(900, 120)]), 9, true);
         check(&relayed(ResponseCode::NoError, alias(), vec![soa(900, 8)]), 8, true);
         check(&relayed(ResponseCode::NoError, alias(), vec![]), 9, false);
+        check(&relayed(ResponseCode::NoError, alias(), vec![]).leading_on(), 9, true);
         check(&relayed(ResponseCode::NXDomain, alias(), vec![soa(900, 120)]), 9, true);
         check(&relayed(ResponseCode::NXDomain, alias(), vec![soa(900, 8)]), 8, true);
         check(&relayed(ResponseCode::NXDomain, alias(), vec![soa(900, 3)]), 7, true);

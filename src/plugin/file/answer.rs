@@ -60,7 +60,7 @@ pub fn follow(mut alias: Answer, end: Answer) -> Answer {
     match end.response_code() {
         ResponseCode::NoError | ResponseCode::NXDomain => {
             // What is not there is so for as long as its own zone says.
-            if end.is_nx_domain() || end.is_no_data() {
+            if end.is_nx_domain() || end.is_no_data() || end.soa().is_some() {
                 alias.authority.clone_from(&end.authority);
             }
             let (code, is_truncated) = (end.response_code(), end.is_truncated());
