@@ -10,7 +10,7 @@ use super::acl::Acl;
 use super::any;
 use super::auto::Auto;
 use super::autopath::Autopath;
-use super::cache::{AskedAgain, Cache, Moment};
+use super::cache::{AskedAgain, Cache, Moment, Unanswered};
 use super::cancel::Cancel;
 use super::chaos::Chaos;
 use super::dns64::Dns64;
@@ -269,14 +269,22 @@ impl Pipeline {
         if let Some(answer) = cache.get(query, at) {
             return answer;
         }
+        let ask = || self.answer_of_others(query, asked, router);
         let answer = match cache.patience(query, at) {
-            None => Some(self.answer_of_others(query, asked, router).await),
+            None => Some(ask().await),
             // What has expired is better than to be refused.
             Some(_) if !query.may_wait => None,
-            Some(patience) => match cache.ask_aside(query, at) {
-                Some(reply) => reply.within(patience).await,
-                None => timeout(patience, self.answer_of_others(query, asked, router)).await.ok(),
-            },
+            Some(patience) => {
+                let aside = match cache.ask_aside(query, at) {
+                    Some(reply) => reply.within(patience).await,
+                    None => Err(Unanswered::Dropped),
+                };
+                match aside {
+                    Ok(answer) => Some(answer),
+                    Err(Unanswered::Late) => None,
+                    Err(Unanswered::Dropped) => timeout(patience, ask()).await.ok(),
+                }
+            }
         };
         match answer {
             Some(answer) => cache.put(query, answer, later(at)),

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use tracing::error;
 
-pub use refresh::{AskedAgain, RefreshQueue, RefreshSender, Reply, refresh_queue};
+pub use refresh::{AskedAgain, RefreshQueue, RefreshSender, Reply, Unanswered, refresh_queue};
 
 use self::counters::Counters;
 use self::entry::{Entry, Scope};

@@ -47,6 +47,15 @@ pub struct AskedAgain {
 #[derive(Debug)]
 pub struct Reply(oneshot::Receiver<Answer>);
 
+/// Why a question that is asked again has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// It takes longer, and goes on.
+    Late,
+    /// Nobody asks it any more: the server has another configuration.
+    Dropped,
+}
+
 /// A queue: one end for the caches of a router, the other for the task that asks.
 pub fn refresh_queue() -> (RefreshSender, RefreshQueue) {
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
@@ -88,13 +97,15 @@ impl AskedAgain {
 
 impl Reply {
     /// The answer, if it comes in time; what comes later goes to the cache.
-    pub async fn within(mut self, patience: Duration) -> Option<Answer> {
-        if let Ok(reply) = timeout(patience, &mut self.0).await {
-            return reply.ok();
+    pub async fn within(mut self, patience: Duration) -> Result<Answer, Unanswered> {
+        match timeout(patience, &mut self.0).await {
+            Ok(reply) => reply.map_err(|_| Unanswered::Dropped),
+            Err(_) => {
+                // What was sent in this very moment would be lost otherwise.
+                self.0.close();
+                self.0.try_recv().map_err(|_| Unanswered::Late)
+            }
         }
-        // What was sent in this very moment would be lost otherwise.
-        self.0.close();
-        self.0.try_recv().ok()
     }
 }
 
@@ -267,6 +278,23 @@ mod tests {
         };
         tokio::join!(queue.run(pipeline.clone(), router.clone(), stop.clone()), client).0.expect("it ends");
         assert_eq!(server.asked.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_question_that_a_reload_ends_asks_it() {
+        let server = Arc::new(Slow { takes: Duration::from_secs(1), ..Slow::default() });
+        let (pipeline, queue) = block("cache {\n serve_stale\n}", &server);
+        let asked = query(WWW, RecordType::A);
+        pipeline.cache.as_ref().expect("a cache").put(&asked, www(60), now());
+        sleep(Duration::from_secs(61)).await;
+        let (router, stop) = (Arc::new(Router::new(Vec::new(), None)), CancellationToken::new());
+        let reload = async {
+            sleep(Duration::from_millis(500)).await;
+            stop.cancel();
+        };
+        let client = async { told(&pipeline.answer(&asked, &router).await) };
+        let (done, (), told) = tokio::join!(queue.run(pipeline.clone(), router.clone(), stop.clone()), reload, client);
+        assert_eq!((done, told.as_str(), server.asked.load(Ordering::Relaxed)), (Ok(()), "NOERROR 60", 2));
     }
 
     #[tokio::test(start_paused = true)]
