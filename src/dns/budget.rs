@@ -43,6 +43,14 @@ impl Budget {
     pub fn is_spent(&self, now: Instant) -> bool {
         self.messages_sent.load(Ordering::Relaxed) >= MESSAGES_MAX || self.deadline(now) <= now
     }
+
+    /// Whether at least half of everything is left: that nobody answers is then no fault of what was spent before.
+    pub fn is_ample(&self, now: Instant) -> bool {
+        let has_half = |taken: &AtomicU32, max: u32| taken.load(Ordering::Relaxed) <= max / 2;
+        has_half(&self.messages_sent, MESSAGES_MAX)
+            && has_half(&self.connections_begun, CONNECTIONS_MAX)
+            && self.deadline(now).saturating_duration_since(now) >= TIME_MAX / 2
+    }
 }
 
 /// Takes one of `max`.
@@ -53,6 +61,17 @@ fn take(taken: &AtomicU32, max: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_half_of_everything_left_is_ample() {
+        let (budget, now) = (Budget::default(), Instant::now());
+        assert!(budget.is_ample(now) && budget.is_ample(now + TIME_MAX / 2));
+        assert!(!budget.is_ample(now + TIME_MAX / 2 + Duration::from_millis(1)));
+        assert!((0..3).all(|_| budget.take_message()) && budget.take_connection() && budget.is_ample(now));
+        assert!(budget.take_message() && !budget.is_ample(now));
+        let budget = Budget::default();
+        assert!((0..2).all(|_| budget.take_connection()) && !budget.is_ample(now));
+    }
 
     #[test]
     fn messages_connections_and_time_have_an_end() {

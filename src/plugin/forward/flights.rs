@@ -57,7 +57,7 @@ pub(super) enum Fate {
     Shared,
     /// Nobody answered: for those, too, who ask soon.
     Remembered,
-    /// A failure that lies in the query or in this server: for nobody else.
+    /// A failure that lies in the query and what it may cost: for nobody else.
     Own,
 }
 

@@ -123,7 +123,12 @@ impl Forward {
         loop {
             let outcome = match self.flights.begin(query) {
                 Turn::Ask(flight) => {
-                    let outcome = self.ask(query).await;
+                    let is_ample = query.budget.is_ample(Instant::now().into_std());
+                    let mut outcome = self.ask(query).await;
+                    // Who had little left may not have asked those who answer.
+                    if outcome.fate == Fate::Remembered && !is_ample {
+                        outcome.fate = Fate::Own;
+                    }
                     flight.end(&outcome);
                     return outcome.answer;
                 }
@@ -201,7 +206,10 @@ impl Forward {
                     unwanted = Some(outcome);
                 }
                 Err(error) => {
-                    failure = Some((server, error));
+                    // What lies on our side hides no failure of a server.
+                    if failure.is_none() || !error.is_own() {
+                        failure = Some((server, error));
+                    }
                     if up.is_none() {
                         break;
                     }
@@ -268,7 +276,11 @@ fn nobody_answered(server: &Arc<Server>, error: &UpstreamError) -> Outcome {
         UpstreamError::Local { .. } => OTHER,
     };
     let answer = Answer::serv_fail(told(error)).with_extended_error(code, error.to_string());
-    let fate = if error.is_own() { Fate::Own } else { Fate::Remembered };
+    let fate = match error {
+        UpstreamError::Spent { .. } => Fate::Own,
+        UpstreamError::Local { .. } => Fate::Shared,
+        _ => Fate::Remembered,
+    };
     Outcome { answer: answer.by(NAME), server: Some(server.clone()), fate }
 }
 

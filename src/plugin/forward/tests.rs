@@ -1,5 +1,7 @@
 //! A `forward` over a script instead of a network.
 
+mod fates;
+
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -26,8 +28,10 @@ enum Does {
     /// Without OPT.
     KnowNoEdns,
     Refuse,
-    /// It is not asked: this machine has no socket left.
-    Lack,
+    /// It is not asked: this machine has no socket left, which is known after a while.
+    Lack(Duration),
+    /// It is not asked: no connection is left in the budget.
+    Spend,
     Nothing,
 }
 
@@ -66,7 +70,7 @@ impl Script {
             Does::Truncate => encode(&query, &relayed(ResponseCode::NoError).with_truncated(true)),
             Does::KnowNoEdns => encode(&with_opt(None), &relayed(ResponseCode::FormErr)),
             Does::Confuse => encode(&Query { record_type: RecordType::MX, ..query }, &relayed(ResponseCode::NoError)),
-            Does::Garbage | Does::Refuse | Does::Lack | Does::Nothing => vec![0xff; 40],
+            Does::Garbage | Does::Refuse | Does::Lack(_) | Does::Spend | Does::Nothing => vec![0xff; 40],
         }
     }
 }
@@ -96,7 +100,11 @@ impl Exchange for Script {
                 Does::Refuse => {
                     Err(UpstreamError::Connect { server, source: std::io::ErrorKind::ConnectionRefused.into() })
                 }
-                Does::Lack => Err(UpstreamError::Local { server, source: std::io::ErrorKind::OutOfMemory.into() }),
+                Does::Lack(time) => {
+                    sleep(time).await;
+                    Err(UpstreamError::Local { server, source: std::io::ErrorKind::OutOfMemory.into() })
+                }
+                Does::Spend => Err(UpstreamError::Spent { server }),
                 Does::AnswerAfter(time) if time > attempt.timeout => {
                     sleep(attempt.timeout).await;
                     Err(UpstreamError::Timeout { server, timeout: attempt.timeout })
@@ -387,13 +395,15 @@ async fn when_all_are_down_each_is_tried_now_and_then_and_the_others_fail_at_onc
 #[tokio::test(start_paused = true)]
 async fn what_this_machine_lacks_is_no_failure_of_the_server() {
     let start = Instant::now();
-    let lacking = stage(&config(1), move |_, _| if start.elapsed().is_zero() { Does::Lack } else { FINE });
+    let lacking =
+        stage(&config(1), move |_, _| if start.elapsed().is_zero() { Does::Lack(Duration::ZERO) } else { FINE });
     assert_eq!(lacking.ask(&query()).await.0, ResponseCode::ServFail);
     sleep(Duration::from_millis(1)).await;
     assert_eq!(lacking.ask(&query()).await.0, ResponseCode::NoError, "it is not remembered");
     assert!(lacking.script.probes.lock().unwrap().is_empty());
     let is_probe = |attempt: &Attempt| attempt.timeout == Duration::from_secs(1);
-    let probed = stage(&config(1), move |attempt, _| if is_probe(attempt) { Does::Lack } else { Does::Refuse });
+    let probed =
+        stage(&config(1), move |attempt, _| if is_probe(attempt) { Does::Lack(Duration::ZERO) } else { Does::Refuse });
     probed.ask(&query()).await;
     sleep(Duration::from_secs(5)).await;
     assert!(!probed.script.probes.lock().unwrap().is_empty());
