@@ -45,7 +45,8 @@ pub(super) enum Verdict {
     NoCookie,
     /// The server wants another cookie, and says which.
     BadCookie,
-    /// FORMERR without a question: it comes from a server that is older than EDNS, or from somebody who guessed the id.
+    /// FORMERR without a question: it comes from a server that is older than EDNS, or from somebody who guessed the id. A
+    /// server that has sent a cookie is not older.
     KnowsNoEdns,
     /// It has the id or the question, and is no reply: somebody guesses.
     NearMiss,
@@ -174,15 +175,33 @@ impl Question {
         let has_question = is_same(4..6)
             && is_same(self.name_end..self.name_end + 4)
             && message.get(name.clone()).is_some_and(is_name);
-        let is_reply =
-            self.octets.get(2).zip(message.get(2)).is_some_and(|(own, flags)| flags & 0xf8 == 0x80 | own & 0x78);
+        let is_reply = self.has_flags_of(message);
         match (has_id, has_question) {
             (true, true) if is_reply && self.flipped != [0; 4] && !is_same(name) => Verdict::WrongCase,
             (true, true) if is_reply => self.verdict_of_cookie(message),
-            (true, false) if is_reply && self.has_opt() && is_bare_form_err(message) => Verdict::KnowsNoEdns,
+            (true, false) if is_reply && self.may_lack_edns() && bare_error(message) == Some(FORM_ERR) => {
+                Verdict::KnowsNoEdns
+            }
             (true, _) | (_, true) => Verdict::NearMiss,
             (false, false) => Verdict::Foreign,
         }
+    }
+
+    /// Whether a message of a connection is an error that leaves the question out: nobody but the server can have sent it.
+    pub fn is_turned_down_by(&self, message: &[u8]) -> bool {
+        message.get(..2).is_some_and(|id| self.is_at(0..2, id))
+            && self.has_flags_of(message)
+            && bare_error(message).is_some()
+    }
+
+    /// Whether QR is set, and the opcode is that of the question.
+    fn has_flags_of(&self, message: &[u8]) -> bool {
+        self.octets.get(2).zip(message.get(2)).is_some_and(|(own, flags)| flags & 0xf8 == 0x80 | own & 0x78)
+    }
+
+    /// Whether EDNS was used, and the server has not shown that it knows it.
+    fn may_lack_edns(&self) -> bool {
+        self.has_opt() && !self.cookie.is_some_and(|cookie| cookie.is_of_server())
     }
 
     fn is_at(&self, range: Range<usize>, part: &[u8]) -> bool {
@@ -247,11 +266,10 @@ fn name_end(message: &[u8]) -> Option<usize> {
     }
 }
 
-/// Whether a message says FORMERR, and has no question.
-fn is_bare_form_err(message: &[u8]) -> bool {
-    message.len() >= HEADER
-        && message.get(3).is_some_and(|low| low & 0xf == FORM_ERR)
-        && message.get(4..6) == Some(&[0; 2])
+/// The lower bits of the code of a message that is an error, and has no question.
+fn bare_error(message: &[u8]) -> Option<u8> {
+    let code = message.get(3)? & 0xf;
+    (message.len() >= HEADER && code != 0 && message.get(4..6) == Some(&[0; 2])).then_some(code)
 }
 
 /// What came from one server and was no reply, counted by what it is instead.

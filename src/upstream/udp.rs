@@ -150,7 +150,8 @@ impl Sockets {
     }
 }
 
-/// Asks over TCP, too, and waits for the first reply of both. The socket is not used again: its port may be known.
+/// Asks over TCP, too, and waits for the first reply of both. What the server says over TCP instead of a reply counts. The
+/// socket is not used again: its port may be known.
 async fn ask_over_both(
     mut question: Question,
     mut place: Place<'_>,
@@ -167,6 +168,7 @@ async fn ask_over_both(
     match select(over_udp, over_tcp).await {
         Either::Left((Ok(reply), _)) | Either::Right((Ok(reply), _)) => Ok(reply),
         Either::Left((Err(_), over_tcp)) => over_tcp.await,
+        Either::Right((Err(error), _)) if error.kind() == io::ErrorKind::InvalidData => Err(error),
         Either::Right((Err(_), over_udp)) => over_udp.await,
     }
 }

@@ -83,7 +83,7 @@ impl Connection {
         Self { frames, board, driver: driver.abort_handle() }
     }
 
-    /// Asks, and waits for the reply without end. Fails when the connection ends.
+    /// Asks, and waits without end for the reply, or an error without the question. Fails when the connection ends.
     pub async fn ask(&self, question: &Arc<Question>) -> io::Result<Vec<u8>> {
         let (id, reply) = self.board.wait_for(question)?;
         let _withdrawal = Withdrawal { board: &self.board, id };
@@ -175,7 +175,7 @@ impl Board {
             *octets = *own_id;
         }
         match state.waiting.entry(id) {
-            Entry::Occupied(waiting) if waiting.get().question.is_answered_by(&message) => {
+            Entry::Occupied(waiting) if waiting.get().is_ended_by(&message) => {
                 // Who asked may have gone this moment.
                 let _ = waiting.remove().reply.send(Ok(message));
                 state.replies += 1;
@@ -196,6 +196,12 @@ impl Board {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn is_ended_by(&self, message: &[u8]) -> bool {
+        self.question.is_answered_by(message) || self.question.is_turned_down_by(message)
     }
 }
 

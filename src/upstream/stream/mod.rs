@@ -24,7 +24,8 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use self::connection::{Connection, Stream};
 use self::pool::{Limits, Pool};
-use super::reply::Question;
+use super::reply::{Question, Verdict};
+use super::shared::invalid;
 use crate::dns::Budget;
 use crate::metrics::{ConnCache, Counter, Metrics};
 
@@ -120,11 +121,25 @@ impl Connections {
         }
     }
 
-    /// Asks, and waits for the reply without end.
+    /// Asks, and waits for the reply without end. A server that is older than EDNS is asked once more without OPT.
     pub async fn ask(&self, question: Question, budget: &Budget) -> io::Result<Vec<u8>> {
-        let question = Arc::new(question);
+        let mut question = Arc::new(question);
+        loop {
+            let reply = self.exchange(&question, budget).await?;
+            if question.is_answered_by(&reply) {
+                return Ok(reply);
+            }
+            if question.verdict(&reply) != Verdict::KnowsNoEdns || !budget.take_message() {
+                return Err(invalid("it answers with an error without the question"));
+            }
+            Arc::make_mut(&mut question).remove_opt();
+        }
+    }
+
+    /// Asks on one connection, and on another if that was closed.
+    async fn exchange(&self, question: &Arc<Question>, budget: &Budget) -> io::Result<Vec<u8>> {
         let seat = self.seat(Wish::Any, budget).await?;
-        let outcome = seat.connection.ask(&question).await;
+        let outcome = seat.connection.ask(question).await;
         match outcome {
             // RFC 7766 section 6.2.4: a server may close a connection that was used whenever it likes, which says nothing
             // of it. What it says counts.
@@ -133,7 +148,7 @@ impl Connections {
                 if !budget.take_message() {
                     return Err(error);
                 }
-                self.seat(Wish::New, budget).await?.connection.ask(&question).await
+                self.seat(Wish::New, budget).await?.connection.ask(question).await
             }
             outcome => outcome,
         }

@@ -94,6 +94,51 @@ async fn wrong_replies_are_counted_and_the_wait_goes_on() {
     assert_eq!(mismatches.get(), 6);
 }
 
+/// An error without the question, as some servers send it.
+async fn turn_down(stream: &mut (impl AsyncWrite + Unpin), question: &[u8], code: u8) {
+    let message = [&question[..2], &[0x80 | question[2], code, 0, 0, 0, 0, 0, 0, 0, 0]].concat();
+    stream.write_u16(12).await.unwrap();
+    stream.write_all(&message).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_error_without_the_question_ends_the_wait() {
+    for code in [2, 4, 5] {
+        let (address, accepted) = server(move |mut stream| async move {
+            while let Ok(question) = next(&mut stream).await {
+                turn_down(&mut stream, &question, code).await;
+            }
+        })
+        .await;
+        let connections = Connections::new(address, None, KEEPING, &Metrics::new());
+        for _ in 0..2 {
+            let budget = Budget::default();
+            let asking = connections.ask(question("web.test."), &budget);
+            let error = timeout(Duration::from_secs(20), asking).await.expect("at once").unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{code}: {error}");
+        }
+        assert_eq!(accepted.load(Ordering::Relaxed), 1, "the connection is well");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_older_than_edns_is_asked_without_over_tcp_too() {
+    let (address, _) = server(|mut stream| async move {
+        while let Ok(question) = next(&mut stream).await {
+            match question[11] {
+                0 => answer(&mut stream, question).await,
+                _ => turn_down(&mut stream, &question, 1).await,
+            }
+        }
+    })
+    .await;
+    let connections = Connections::new(address, None, KEEPING, &Metrics::new());
+    let budget = Budget::default();
+    let asking = connections.ask(question("web.test."), &budget);
+    timeout(Duration::from_secs(20), asking).await.expect("at once").unwrap();
+    assert!((0..5).all(|_| budget.take_message()) && !budget.take_message(), "one message was paid for");
+}
+
 /// What all who wait on a connection are told when the server sends this, and then nothing more.
 async fn told(octets: &[u8]) -> Vec<String> {
     let (connection, _, mut server) = connection();

@@ -311,12 +311,47 @@ async fn a_reply_that_comes_twice_is_no_near_miss_of_the_next_question() {
 #[tokio::test]
 async fn a_server_that_is_older_than_edns_is_asked_without() {
     let server = Server::new(|_, question| match opt_record(question) {
-        Some(_) => vec![[&question[..2], &[0x81, 0x81, 0, 0, 0, 0, 0, 0, 0, 0]].concat()],
+        Some(_) => vec![turned_down(question, 1)],
         None => vec![reply(question)],
     })
     .await;
     check(server.client().ask().await, "old");
     assert_eq!((server.asked().len(), server.connections()), (2, 0));
+}
+
+/// An error without a question.
+fn turned_down(question: &[u8], code: u8) -> Vec<u8> {
+    [&question[..2], &[0x81, 0x80 | code, 0, 0, 0, 0, 0, 0, 0, 0]].concat()
+}
+
+#[tokio::test]
+async fn a_server_that_says_no_without_the_question_over_tcp_too_is_not_waited_for() {
+    let (server, listener) = Server::datagrams(|_, question| vec![turned_down(question, 5)]).await;
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut question = vec![0; stream.read_u16().await.unwrap().into()];
+        stream.read_exact(&mut question).await.unwrap();
+        stream.write_all(&[&[0, 12], &turned_down(&question, 5)[..]].concat()).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let error = server.client().ask().await.unwrap_err();
+    assert!(matches!(error, UpstreamError::Connect { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn of_a_server_with_cookies_nobody_says_that_it_knows_no_edns() {
+    let mut is_first = true;
+    let server = Server::new(move |_, question| {
+        let Some(cookie) = cookie_of(question) else { return vec![forged(question)] };
+        let genuine = with_options(question, 0, &[(10, &[&cookie[..8], &[1; 8]].concat())]);
+        vec![if std::mem::take(&mut is_first) { genuine } else { turned_down(question, 1) }]
+    })
+    .await;
+    let client = server.client();
+    for _ in 0..2 {
+        check(client.ask().await, "cookies");
+    }
+    assert_eq!((server.asked().len(), server.connections()), (2, 1));
 }
 
 /// A reply with OPT of a code and of these options.
