@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -116,7 +117,12 @@ impl Server {
 
     /// Whether the caller is the one who probes from now on: there is one at a time.
     pub fn begin_probes(&self) -> bool {
-        !self.is_probed.swap(true, Ordering::AcqRel)
+        let is_first = !self.is_probed.swap(true, Ordering::AcqRel);
+        if is_first {
+            // An answer that nobody has seen is older than the failure that is probed for.
+            let _ = self.answered.notified().now_or_never();
+        }
+        is_first
     }
 
     /// The probes are over.
@@ -131,5 +137,22 @@ impl Server {
 
     pub fn is_gone(&self) -> bool {
         self.is_gone.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_ends_the_probes_of_its_time_and_no_later_ones() {
+        let server = Server::new(Upstream::plain("192.0.2.1:53".parse().unwrap()));
+        assert!(server.begin_probes() && !server.begin_probes());
+        server.note_answer();
+        assert!(server.answered().now_or_never().is_some());
+        // Another answer comes before the one who probes has seen the first.
+        server.note_answer();
+        server.end_probes();
+        assert!(server.begin_probes() && server.answered().now_or_never().is_none());
     }
 }

@@ -13,12 +13,13 @@ use std::fmt::Debug;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
@@ -45,6 +46,9 @@ const TCP: Bounds = Bounds { connections: 64, questions: 100 };
 
 /// Each connection costs a handshake.
 const TLS: Bounds = Bounds { connections: 8, questions: 100 };
+
+/// How often it is looked for idle connections whose time is over.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// How connections are made, how long they are kept, and how many.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +90,7 @@ pub(super) struct Connections {
     server: SocketAddr,
     tls: Option<Tls>,
     source: Option<IpAddr>,
-    pool: Mutex<Pool<Connection>>,
+    pool: Arc<Mutex<Pool<Connection>>>,
     /// One permit for each question that may be under way; the others wait, in the order in which they came.
     places: Semaphore,
     /// One permit for each connection that may be open.
@@ -112,7 +116,12 @@ impl Connections {
             server,
             tls,
             source,
-            pool: Mutex::new(Pool::new(Limits { expire, max_age, idle_max, questions_max: bounds.questions })),
+            pool: Arc::new(Mutex::new(Pool::new(Limits {
+                expire,
+                max_age,
+                idle_max,
+                questions_max: bounds.questions,
+            }))),
             places: Semaphore::new(bounds.connections * bounds.questions),
             slots: Arc::new(Semaphore::new(bounds.connections)),
             changed: Arc::default(),
@@ -207,8 +216,26 @@ impl Connections {
     }
 
     fn lock(&self) -> MutexGuard<'_, Pool<Connection>> {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.pool)
     }
+}
+
+/// Closes connections whose time is over, until there are no idle ones.
+async fn sweep(pool: Weak<Mutex<Pool<Connection>>>) {
+    loop {
+        sleep(SWEEP).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut pool = lock(&pool);
+        pool.tidy(Connection::has_ended, Instant::now());
+        if !pool.has_idle() {
+            pool.is_swept = false;
+            return;
+        }
+    }
+}
+
+fn lock(pool: &Mutex<Pool<Connection>>) -> MutexGuard<'_, Pool<Connection>> {
+    pool.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What connection a question is to have, if it can be had.
@@ -236,6 +263,14 @@ impl Drop for Seat<'_> {
         let mut pool = self.connections.lock();
         pool.leave(&self.connection, is_well, now);
         pool.tidy(Connection::has_ended, now);
+        // At the end of the program there may be no runtime any more.
+        if !pool.is_swept
+            && pool.has_idle()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            pool.is_swept = true;
+            runtime.spawn(sweep(Arc::downgrade(&self.connections.pool)));
+        }
         self.connections.changed.notify_waiters();
     }
 }

@@ -23,6 +23,8 @@ pub struct Limits {
 pub struct Pool<C> {
     limits: Limits,
     open: Vec<Open<C>>,
+    /// Whether a task looks for those whose time is over.
+    pub is_swept: bool,
 }
 
 #[derive(Debug)]
@@ -38,7 +40,7 @@ struct Open<C> {
 impl<C> Pool<C> {
     /// No connections yet.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, open: Vec::new() }
+        Self { limits, open: Vec::new(), is_swept: false }
     }
 
     /// Takes out what has ended, and those whose time is over.
@@ -82,6 +84,11 @@ impl<C> Pool<C> {
             open.questions -= 1;
             open.used = now;
         }
+    }
+
+    /// Whether there is a connection without questions.
+    pub fn has_idle(&self) -> bool {
+        self.idle().next().is_some()
     }
 
     fn idle(&self) -> impl Iterator<Item = (usize, &Open<C>)> {

@@ -350,3 +350,25 @@ async fn an_old_connection_is_not_used_again() {
     }
     assert_eq!(accepted.load(Ordering::Relaxed), 3);
 }
+
+#[tokio::test]
+async fn idle_connections_are_closed_in_time_without_another_question() {
+    let (address, _) = closing_server(100).await;
+    let connections = Connections::new(address, None, KEEPING, &Metrics::new());
+    for _ in 0..2 {
+        assert!(ask_all(&connections, 3).await.iter().all(Result::is_ok));
+        tokio::time::pause();
+        sleep(KEEPING.expire - Duration::from_millis(1)).await;
+        assert!(connections.lock().has_idle());
+        sleep(SWEEP + Duration::from_millis(1)).await;
+        assert!(!connections.lock().has_idle());
+        tokio::time::resume();
+        timeout(Duration::from_secs(20), async {
+            while connections.slots.available_permits() < TCP.connections {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("they are closed");
+    }
+}
