@@ -22,6 +22,9 @@ use crate::upstream::{Attempt, Channel, Exchange, UpstreamError};
 /// How long a probe waits for its answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Probes of a server that wait at a time, at most: the interval is anybody's to choose.
+const PROBES_MAX: usize = 4;
+
 /// Starts probes.
 #[derive(Debug)]
 pub(super) struct Prober {
@@ -100,7 +103,7 @@ impl Probe {
             tokio::select! {
                 biased;
                 () = server.answered() => return,
-                _ = ticks.tick() => probes.push(self.ask(server)),
+                _ = ticks.tick(), if probes.len() < PROBES_MAX => probes.push(self.ask(server)),
                 Some(outcome) = probes.next() => match outcome {
                     Ok(_) => return self.note_answer(server),
                     Err(error) if error.is_own() => {}
